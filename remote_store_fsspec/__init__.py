@@ -1,0 +1,3 @@
+"""Every storage a team runs behind one fsspec filesystem with one contract."""
+
+__version__ = "0.1.0"
