@@ -1,0 +1,629 @@
+"""One adapter over one inner fsspec filesystem: what every backend shares.
+
+:class:`Backend` serves any filesystem that fsspec can open, by the slowest safe way:
+size first, then a clamped range; a temporary name, then a rename. A backend module
+overrides what its library does better, or gets wrong.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import os
+import socket
+import stat
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timezone
+from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
+
+from fsspec.asyn import get_loop
+
+from remote_store_fsspec import _paths
+from remote_store_fsspec._threads import DaemonThreads
+from remote_store_fsspec.errors import (
+    AccessDeniedError,
+    DirectoryNotEmptyError,
+    InvalidPathError,
+    IsDirectoryError,
+    NotDirectoryError,
+    ObjectExistsError,
+    ObjectNotFoundError,
+    RemoteStoreError,
+    StoreError,
+    StoreTimeoutError,
+    StoreUnavailableError,
+    UnsupportedOperationError,
+)
+
+if TYPE_CHECKING:
+    from fsspec import AbstractFileSystem
+    from fsspec.callbacks import Callback
+
+__all__ = ["Backend", "Info", "Target"]
+
+T = TypeVar("T")
+Info = dict[str, Any]
+"""``name`` (a key), ``size`` (bytes, 0 for a directory), ``type`` (``file``, ``directory``
+or ``other``), and ``mtime`` (POSIX seconds), ``etag``, ``content_type`` where known."""
+
+CHUNK = 4 * 2**20
+"""Bytes moved by one step of a streamed transfer."""
+CONCURRENCY = 16
+"""Requests of one bulk call under way at once."""
+_SLOWEST = 64 * 2**10
+"""Bytes a second below which a transfer counts as stuck."""
+
+_BUILTIN_ERRORS: tuple[tuple[type[BaseException], type[StoreError]], ...] = (
+    (FileNotFoundError, ObjectNotFoundError),
+    (FileExistsError, ObjectExistsError),
+    (PermissionError, AccessDeniedError),
+    (IsADirectoryError, IsDirectoryError),
+    (NotADirectoryError, NotDirectoryError),
+    (TimeoutError, StoreTimeoutError),
+    (asyncio.TimeoutError, StoreTimeoutError),
+    (ConnectionError, StoreUnavailableError),
+    (socket.gaierror, StoreUnavailableError),
+    (EOFError, StoreUnavailableError),
+    (NotImplementedError, UnsupportedOperationError),
+)
+_ERRNO_ERRORS: Mapping[int, type[StoreError]] = {
+    errno.ENOTEMPTY: DirectoryNotEmptyError,
+    errno.ENAMETOOLONG: InvalidPathError,
+    errno.EILSEQ: InvalidPathError,
+    errno.EHOSTUNREACH: StoreUnavailableError,
+    errno.ENETUNREACH: StoreUnavailableError,
+    errno.ENETDOWN: StoreUnavailableError,
+    errno.EHOSTDOWN: StoreUnavailableError,
+}
+_SENTENCES: Mapping[type[StoreError], tuple[str, str]] = {
+    ObjectNotFoundError: ("no such file or directory", ""),
+    ObjectExistsError: ("it exists already", ""),
+    AccessDeniedError: (
+        "the store refused access",
+        "check the credentials and what they may do there",
+    ),
+    IsDirectoryError: ("it is a directory", ""),
+    NotDirectoryError: ("it is not a directory", ""),
+    DirectoryNotEmptyError: ("the directory is not empty", ""),
+    InvalidPathError: ("the store cannot hold that name", ""),
+    StoreTimeoutError: (
+        "the store did not answer in time",
+        "check that it is up and reachable, or raise the timeout",
+    ),
+    StoreUnavailableError: (
+        "the store could not be reached",
+        "check the address, the network and that the server is up",
+    ),
+}
+
+
+@dataclass(frozen=True)
+class Target:
+    """What to open: an inner filesystem and the folder in it that is our root.
+
+    Attributes:
+        protocol: fsspec's name of the inner filesystem (``"s3"``, ``"sftp"``).
+        options: Keywords of the inner library's constructor; may hold secrets.
+        base: Path of the root inside the inner filesystem, without protocol
+            (``"bucket/a/b"``, ``"/srv/logs"``).
+        display_url: The same for people, without secrets (``"s3://bucket/a/b"``).
+        url: The whole URL where filesystems are chained (``"dir::s3://..."``), else None.
+    """
+
+    protocol: str
+    base: str
+    display_url: str
+    options: Mapping[str, Any] = field(default_factory=dict, repr=False)
+    url: str | None = field(default=None, repr=False)
+
+
+class Backend:
+    """The file operations of one storage, on keys, for the IO loop of fsspec.
+
+    Every coroutine runs on fsspec's IO loop and is entered through :meth:`perform`, which
+    gives it its deadline, its second attempt and its error type.
+
+    Args:
+        target: What to open; opened on first use, so constructing needs no network.
+        timeout: Seconds that one request may take.
+    """
+
+    kind: ClassVar[str] = "fsspec"
+    """The name errors use for this storage."""
+    atomic_put: ClassVar[bool] = False
+    """Whether a reader never sees half of an upload; else a temporary name is used."""
+    keeps_directories: ClassVar[bool] = True
+    """Whether an empty directory exists; object stores only have those with files in."""
+    thread_limit: ClassVar[int] = 16
+    """Calls under way at once in a blocking library; 1 where it is not thread-safe."""
+    reconnects: ClassVar[bool] = False
+    """Whether a lost connection is dead for good, so that a fresh one must be made."""
+
+    def __init__(self, target: Target, *, timeout: float = 60.0) -> None:
+        self.target = target
+        self.timeout = timeout
+        self._pid = os.getpid()
+        self._inner: AbstractFileSystem | None = None
+        self._opening: asyncio.Task[AbstractFileSystem] | None = None
+        self._threads = DaemonThreads(self.thread_limit)
+        self._forgotten: list[AbstractFileSystem] = []
+
+    # -- the inner filesystem -------------------------------------------------------------
+
+    def options(self) -> dict[str, Any]:
+        """Keywords for the inner library: the user's over this backend's own."""
+        return dict(self.target.options)
+
+    def open_inner(self) -> AbstractFileSystem:
+        """Construct the inner filesystem; called on a worker thread, may connect."""
+        import fsspec
+
+        if self.target.url is not None:
+            return fsspec.core.url_to_fs(
+                self.target.url, skip_instance_cache=True, **self.target.options
+            )[0]
+        return fsspec.filesystem(self.target.protocol, skip_instance_cache=True, **self.options())
+
+    async def inner(self) -> AbstractFileSystem:
+        """The inner filesystem, opened once per process."""
+        self._notice_fork()
+        if self._inner is not None:
+            return self._inner
+        if self._opening is None:
+            self._opening = asyncio.ensure_future(self._threads.run(self.open_inner))
+            self._opening.add_done_callback(self._opened)
+        return await asyncio.shield(self._opening)
+
+    def _opened(self, task: asyncio.Task[AbstractFileSystem]) -> None:
+        if task is not self._opening:
+            return
+        self._opening = None
+        if not task.cancelled() and task.exception() is None:
+            self._inner = task.result()
+
+    def _notice_fork(self) -> None:
+        if self._pid == os.getpid():
+            return
+        # The parent's sockets and locks came along; finalising them here would break the
+        # parent's connections, so they are kept referenced and never used.
+        if self._inner is not None:
+            self._forgotten.append(self._inner)
+        self._pid = os.getpid()
+        self._inner = None
+        self._opening = None
+        self._threads = DaemonThreads(self.thread_limit)
+
+    async def forget_connection(self) -> None:
+        """Let go of the inner filesystem; the next call opens a fresh one."""
+        inner, self._inner, self._opening = self._inner, None, None
+        self._threads = DaemonThreads(self.thread_limit)
+        if inner is not None:
+            try:
+                await asyncio.wait_for(self.close_inner(inner), 1.0)
+            except Exception:
+                self._forgotten.append(inner)
+
+    async def close_inner(self, inner: AbstractFileSystem) -> None:
+        """Release what the inner filesystem holds; overridden where it holds anything."""
+
+    async def close(self) -> None:
+        """Release connections. The backend may be used again: it reconnects."""
+        self._notice_fork()
+        await self.forget_connection()
+
+    async def invoke(self, method: str, *args: Any, **kwargs: Any) -> Any:
+        """Call a method of the inner filesystem, as a coroutine or on a worker thread."""
+        inner = await self.inner()
+        if inner.async_impl:
+            return await getattr(inner, "_" + method)(*args, **kwargs)
+        return await self._threads.run(lambda: getattr(inner, method)(*args, **kwargs))
+
+    # -- deadline, second attempt, error type ---------------------------------------------
+
+    async def perform(
+        self,
+        operation: Callable[[], Awaitable[T]],
+        *,
+        key: str,
+        size: int | None = 0,
+        gone_is_done: T | None = None,
+        once: bool = False,
+    ) -> T:
+        """Run one operation the way every operation runs.
+
+        Args:
+            operation: Makes the coroutine; called again for a second attempt.
+            key: What it is about, for the error.
+            size: Bytes it moves, which lengthen its deadline; None when it bounds each of
+                its own steps with :meth:`step`.
+            gone_is_done: What to return when a second attempt finds nothing, because the
+                first one took effect before the connection broke.
+            once: Never try again, because a second attempt could do harm.
+
+        Raises:
+            StoreError: Always one of that tree, chained to what the library raised.
+        """
+        for attempt in range(2):
+            self._notice_fork()
+            used = self._inner
+            try:
+                if size is None:
+                    return await operation()
+                return await self.step(operation(), size)
+            except Exception as exc:
+                error = self.translate(exc, key)
+                if attempt and isinstance(error, ObjectNotFoundError) and gone_is_done is not None:
+                    return gone_is_done
+                broken = isinstance(error, (StoreUnavailableError, StoreTimeoutError))
+                if broken and self.reconnects:
+                    if used is None or used is self._inner:
+                        await self.forget_connection()
+                    retry = isinstance(error, StoreUnavailableError)
+                    if retry and not attempt and not once:
+                        continue
+                if error is exc:
+                    raise
+                raise error from exc
+        raise AssertionError  # pragma: no cover - the loop returns or raises
+
+    async def step(self, awaitable: Awaitable[T], size: int = 0) -> T:
+        """Wait for one request, no longer than its deadline."""
+        return await asyncio.wait_for(awaitable, self.timeout + size / _SLOWEST)
+
+    def classify(self, exc: BaseException) -> type[StoreError] | None:
+        """The error type for one of the library's own exceptions; None when unknown."""
+        return None
+
+    def translate(self, exc: BaseException, key: str) -> RemoteStoreError:
+        """Any exception as one of ours, with the URL and the next step."""
+        if isinstance(exc, RemoteStoreError):
+            return exc
+        kind = self.classify(exc) or _builtin_error(exc)
+        url = self.display_url(key)
+        if kind is UnsupportedOperationError:
+            return kind(f"{self.kind} cannot do that", url=url)
+        reason, hint = _SENTENCES.get(kind, ("the store could not do that", ""))
+        if kind not in (ObjectNotFoundError, ObjectExistsError):
+            reason = f"{reason}: {self.describe(exc)}"
+        return kind(reason, url=url, hint=hint)
+
+    def describe(self, exc: BaseException) -> str:
+        """What the library called the problem, in words that cannot hold a secret."""
+        if isinstance(exc, OSError) and exc.errno and not isinstance(exc, RemoteStoreError):
+            return f"{type(exc).__name__} ({os.strerror(exc.errno)})"
+        return type(exc).__name__
+
+    # -- names ----------------------------------------------------------------------------
+
+    def path(self, key: str) -> str:
+        """The inner path of a key.
+
+        Raises:
+            InvalidPathError: This storage cannot hold that name.
+        """
+        return _paths.join(self.target.base.rstrip("/"), key) or "/"
+
+    def key(self, path: str) -> str | None:
+        """The key of an inner path; None when it lies outside the root."""
+        return _paths.relative_to(self.target.base, path)
+
+    def display_url(self, key: str) -> str:
+        """Where a key is, for people: a URL without secrets."""
+        return _paths.join(self.target.display_url.rstrip("/"), key)
+
+    def normalise(self, raw: Mapping[str, Any], key: str) -> Info:
+        """The library's description of a file as ours."""
+        kind = raw.get("type")
+        if kind not in ("file", "directory"):
+            mode = raw.get("mode") or 0
+            kind = "directory" if mode and stat.S_ISDIR(mode) else "other"
+        info: Info = {
+            "name": key,
+            "size": int(raw.get("size") or 0) if kind == "file" else 0,
+            "type": kind,
+        }
+        for ours, theirs in _OPTIONAL_INFO.items():
+            value = next((raw[name] for name in theirs if raw.get(name)), None)
+            if value is not None:
+                info[ours] = _seconds(value) if ours == "mtime" else value
+        return info
+
+    # -- reading --------------------------------------------------------------------------
+
+    async def info(self, key: str) -> Info:
+        """Describe one file or directory."""
+        return self.normalise(await self.invoke("info", self.path(key)), key)
+
+    async def ls(self, key: str, prefix: str = "") -> list[Info]:
+        """Describe what lies directly in a directory, hidden temporary files left out.
+
+        Args:
+            key: The directory.
+            prefix: Only names that start with it.
+        """
+        entries = await self.invoke("ls", self.path(key), detail=True)
+        return self.entries(entries, key, prefix)
+
+    def entries(self, raw: Iterable[Mapping[str, Any]], key: str, prefix: str = "") -> list[Info]:
+        """A library's listing of a directory as ours."""
+        found = {}
+        for entry in raw:
+            child = self.key(entry["name"])
+            if not child or child == key or _paths.parent(child) != key:
+                continue
+            last = _paths.name(child)
+            if last.startswith(prefix) and not _paths.is_temporary(last):
+                found[child] = self.normalise(entry, child)
+        return list(found.values())
+
+    async def find(self, key: str, prefix: str = "") -> dict[str, Info]:
+        """Describe every file below a directory, at any depth, and its directories.
+
+        Args:
+            key: The directory.
+            prefix: Only what is in entries of ``key`` whose names start with it.
+        """
+        found: dict[str, Info] = {}
+        level = [(key, prefix)]
+        while level:
+            listings = await gather([self._ls_or_nothing(k, p) for k, p in level])
+            entries = [entry for listing in listings for entry in listing]
+            found.update((entry["name"], entry) for entry in entries)
+            level = [(e["name"], "") for e in entries if e["type"] == "directory"]
+        return found
+
+    async def _ls_or_nothing(self, key: str, prefix: str) -> list[Info]:
+        try:
+            return await self.ls(key, prefix)
+        except FileNotFoundError:
+            return []  # removed while the walk was under way
+
+    async def read(self, key: str, start: int | None, end: int | None) -> bytes:
+        """``data[start:end]`` of a file, moving no other bytes where the protocol can."""
+        path = self.path(key)
+        info = await self.step(self.info(key))
+        if info["type"] == "directory":
+            raise IsDirectoryError("it is a directory", url=self.display_url(key))
+        low, high = _paths.range_of(info["size"], start, end)
+        if low == high:
+            return b""
+        data: bytes = await self.step(
+            self.invoke("cat_file", path, start=low, end=high), high - low
+        )
+        if len(data) != high - low:
+            # Evidence: sshfs ignores both bounds; gcsfs returns what came of a cut response.
+            data = data[low:high] if len(data) == info["size"] else data
+        if len(data) != high - low:
+            raise StoreUnavailableError(
+                f"{len(data)} of {high - low} bytes arrived", url=self.display_url(key)
+            )
+        return data
+
+    async def download(self, key: str, lpath: str, callback: Callback) -> None:
+        """Copy a file to a local path that nobody else looks at, in bounded memory."""
+        size = (await self.step(self.info(key)))["size"]
+        callback.set_size(size)
+        with open(lpath, "wb") as out:  # noqa: ASYNC230 - local writes of one chunk do not block
+            for low in range(0, size, CHUNK):
+                chunk = await self.read(key, low, min(low + CHUNK, size))
+                out.write(chunk)
+                callback.relative_update(len(chunk))
+
+    # -- writing --------------------------------------------------------------------------
+
+    async def write(
+        self, key: str, data: bytes, *, create: bool, options: Mapping[str, Any]
+    ) -> None:
+        """Put bytes under a key, whole or not at all.
+
+        Args:
+            key: The file.
+            data: Its new content.
+            create: Refuse when something is there already.
+            options: Extra keywords of the inner library for this object.
+        """
+        await self._replace(
+            key,
+            create,
+            lambda path: self.invoke("pipe_file", path, data, **self.write_options(options)),
+        )
+
+    async def upload(
+        self,
+        key: str,
+        lpath: str,
+        *,
+        create: bool,
+        options: Mapping[str, Any],
+        callback: Callback,
+    ) -> None:
+        """Copy a local file to a key, whole or not at all, in bounded memory."""
+        await self._replace(
+            key,
+            create,
+            lambda path: self.invoke(
+                "put_file", lpath, path, callback=callback, **self.write_options(options)
+            ),
+        )
+
+    def write_options(self, options: Mapping[str, Any]) -> dict[str, Any]:
+        """What the inner library takes of a user's ``write_options``.
+
+        ``content_type`` is a hint that a storage without such a notion leaves out.
+        """
+        return {name: value for name, value in options.items() if name != "content_type"}
+
+    async def _replace(
+        self, key: str, create: bool, put: Callable[[str], Awaitable[None]]
+    ) -> None:
+        """Write under a temporary name, then rename: readers see the old or the new."""
+        temporary = _paths.temporary_sibling(key)
+        try:
+            try:
+                await put(self.path(temporary))
+            except FileNotFoundError:
+                await self.makedirs(_paths.parent(key))
+                await put(self.path(temporary))
+            await self.publish(temporary, key, create=create)
+        except BaseException:
+            await asyncio.shield(self._discard(temporary))
+            raise
+
+    async def publish(self, temporary: str, key: str, *, create: bool) -> None:
+        """Give a finished temporary file its name."""
+        if create and await self.exists(key):
+            raise ObjectExistsError("it exists already", url=self.display_url(key))
+        await self.rename(temporary, key)
+
+    async def exists(self, key: str) -> bool:
+        """Whether something is there; anything but an answer raises."""
+        try:
+            await self.info(key)
+        except Exception as exc:
+            if isinstance(self.translate(exc, key), ObjectNotFoundError):
+                return False
+            raise
+        return True
+
+    async def rename(self, source: str, target: str) -> None:
+        """Move a file over another, in one step where the protocol can."""
+        await self.invoke("mv", self.path(source), self.path(target))
+
+    async def _discard(self, key: str) -> None:
+        try:
+            await self.step(self.invoke("rm_file", self.path(key)))
+        except Exception:  # noqa: S110 - never there, or the store is away: listings hide it
+            pass
+
+    async def copy(self, source: str, target: str) -> None:
+        """Copy a file inside the store."""
+        path = self.path(source)
+        info = await self.info(source)
+        if info["type"] == "directory":
+            raise IsDirectoryError("it is a directory", url=self.display_url(source))
+        await self._replace(target, create=False, put=lambda to: self.invoke("cp_file", path, to))
+
+    async def move(self, source: str, target: str) -> None:
+        """Move a file inside the store."""
+        await self.info(source)
+        try:
+            await self.rename(source, target)
+        except FileNotFoundError:
+            await self.makedirs(_paths.parent(target))
+            await self.rename(source, target)
+
+    # -- deleting and directories ---------------------------------------------------------
+
+    async def delete(self, key: str) -> None:
+        """Delete one file of exactly that name."""
+        path = self.path(key)
+        if (await self.info(key))["type"] == "directory":
+            raise IsDirectoryError("it is a directory", url=self.display_url(key))
+        await self.invoke("rm_file", path)
+
+    async def delete_many(self, keys: Sequence[str], *, missing_ok: bool) -> list[str]:
+        """Delete files of exactly those names, all of them even when some are missing.
+
+        Returns:
+            The keys that were not there, when ``missing_ok`` is false.
+        """
+        outcomes = await gather([self._delete_or_miss(key) for key in keys])
+        return [] if missing_ok else [key for key, gone in zip(keys, outcomes, strict=True) if gone]
+
+    async def _delete_or_miss(self, key: str) -> bool:
+        try:
+            await self.step(self.delete(key))
+        except Exception as exc:
+            if isinstance(self.translate(exc, key), ObjectNotFoundError):
+                return True
+            raise
+        return False
+
+    async def delete_tree(self, key: str) -> None:
+        """Delete a directory and all that is in it; the root is emptied, not removed."""
+        below = await self.find(key)
+        files = [info["name"] for info in below.values() if info["type"] != "directory"]
+        await self.delete_many(files, missing_ok=True)
+        if not self.keeps_directories:
+            return
+        folders = [info["name"] for info in below.values() if info["type"] == "directory"]
+        for folder in sorted([*folders, *([key] if key else [])], key=len, reverse=True):
+            try:
+                await self.step(self.rmdir(folder))
+            except FileNotFoundError:
+                continue
+
+    async def makedirs(self, key: str) -> None:
+        """Make a directory and those above it; none of them need be new."""
+        await self.invoke("makedirs", self.path(key), exist_ok=True)
+
+    async def rmdir(self, key: str) -> None:
+        """Remove an empty directory."""
+        await self.invoke("rmdir", self.path(key))
+
+    def sign_kwargs(self, options: Mapping[str, Any]) -> dict[str, Any]:
+        """Keywords of the library's ``sign`` for ours (``content_type``, ``filename``)."""
+        return dict(options)
+
+    async def sign(self, key: str, expiration: int, options: Mapping[str, Any]) -> str:
+        """A URL that gives whoever holds it the file for ``expiration`` seconds."""
+        raise UnsupportedOperationError(
+            f"{self.kind} storage cannot make signed URLs", url=self.display_url(key)
+        )
+
+
+async def gather(awaitables: Sequence[Awaitable[T]], limit: int = CONCURRENCY) -> list[T]:
+    """Results of all, ``limit`` under way at once; the first failure cancels the rest."""
+    gate = asyncio.Semaphore(limit)
+
+    async def one(awaitable: Awaitable[T]) -> T:
+        async with gate:
+            return await awaitable
+
+    tasks = [asyncio.ensure_future(one(awaitable)) for awaitable in awaitables]
+    try:
+        return list(await asyncio.gather(*tasks))
+    except BaseException:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        raise
+
+
+async def on_io_loop(coroutine: Awaitable[T]) -> T:
+    """Await on fsspec's IO loop, whichever loop is running."""
+    loop = get_loop()
+    if asyncio.get_running_loop() is loop:
+        return await coroutine
+
+    async def run() -> T:
+        return await coroutine
+
+    return await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(run(), loop))
+
+
+_OPTIONAL_INFO: Mapping[str, tuple[str, ...]] = {
+    "mtime": ("mtime", "LastModified", "last_modified", "modified", "updated", "created"),
+    "etag": ("ETag", "etag"),
+    "content_type": ("ContentType", "content_type", "contentType"),
+}
+
+
+def _seconds(value: Any) -> float:
+    """A library's modification time as POSIX seconds."""
+    if isinstance(value, str):
+        value = datetime.fromisoformat(value.replace("Z", "+00:00"))
+    if isinstance(value, datetime):
+        return (value if value.tzinfo else value.replace(tzinfo=timezone.utc)).timestamp()
+    return float(value)
+
+
+def _builtin_error(exc: BaseException) -> type[StoreError]:
+    """The error type of an exception of Python's own."""
+    for theirs, ours in _BUILTIN_ERRORS:
+        if isinstance(exc, theirs):
+            return ours
+    if isinstance(exc, OSError) and exc.errno in _ERRNO_ERRORS:
+        return _ERRNO_ERRORS[exc.errno]
+    return StoreError

@@ -1,0 +1,69 @@
+"""Memory: fsspec's ``MemoryFileSystem``, for tests, demos and one-process pipelines."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Mapping
+from typing import Any
+
+from remote_store_fsspec import _paths
+from remote_store_fsspec.backends.base import Backend
+from remote_store_fsspec.errors import ObjectExistsError, ObjectNotFoundError
+
+__all__ = ["MemoryBackend"]
+
+
+class MemoryBackend(Backend):
+    """Objects in this process. A ``pipe_file`` replaces the object in one step."""
+
+    kind = "memory"
+    atomic_put = True
+    _naming = threading.Lock()
+
+    def path(self, key: str) -> str:
+        return "/" + _paths.join(self.target.base.strip("/"), key)
+
+    def key(self, path: str) -> str | None:
+        return _paths.relative_to("/" + self.target.base.strip("/"), path)
+
+    async def write(
+        self, key: str, data: bytes, *, create: bool, options: Mapping[str, Any]
+    ) -> None:
+        await self._put(key, data, create=create)
+
+    async def upload(
+        self, key: str, lpath: str, *, create: bool, options: Mapping[str, Any], callback: Any
+    ) -> None:
+        with open(lpath, "rb") as file:  # noqa: ASYNC230, PTH123 - the store is memory itself
+            data = file.read()
+        await self._put(key, data, create=create)
+        callback.relative_update(len(data))
+
+    async def _put(self, key: str, data: bytes, *, create: bool) -> None:
+        inner: Any = await self.inner()
+        path = self.path(key)
+
+        def put() -> None:
+            with self._naming:
+                if create and inner.exists(path):
+                    raise ObjectExistsError("it exists already", url=self.display_url(key))
+                inner.pipe_file(path, data)
+
+        await self._threads.run(put)
+
+    async def rename(self, source: str, target: str) -> None:
+        inner: Any = await self.inner()
+
+        def rename() -> None:
+            with self._naming:
+                stored = inner.store.pop(self.path(source), None)
+                if stored is None:
+                    raise ObjectNotFoundError(
+                        "no such file or directory", url=self.display_url(source)
+                    )
+                parent = self.path(_paths.parent(target))
+                inner.makedirs(parent, exist_ok=True)
+                stored.path = self.path(target)
+                inner.store[self.path(target)] = stored
+
+        await self._threads.run(rename)
