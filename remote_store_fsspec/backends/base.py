@@ -215,7 +215,8 @@ class Backend:
     async def invoke(self, method: str, *args: Any, **kwargs: Any) -> Any:
         """Call a method of the inner filesystem, as a coroutine or on a worker thread."""
         inner = await self.inner()
-        if inner.async_impl:
+        # A wrapping filesystem (dir, simplecache) calls itself async whatever it wraps.
+        if inner.async_impl and getattr(inner, "fs", None) is None:
             return await getattr(inner, "_" + method)(*args, **kwargs)
         return await self._threads.run(lambda: getattr(inner, method)(*args, **kwargs))
 
@@ -302,7 +303,8 @@ class Backend:
         Raises:
             InvalidPathError: This storage cannot hold that name.
         """
-        return _paths.join(self.target.base.rstrip("/"), key) or "/"
+        path = _paths.join(self.target.base.rstrip("/"), key)
+        return path or ("/" if self.target.base.startswith("/") else "")
 
     def key(self, path: str) -> str | None:
         """The key of an inner path; None when it lies outside the root."""
