@@ -9,6 +9,7 @@ references to environment variables as references; :meth:`Location.target` looks
 from __future__ import annotations
 
 import importlib.util
+import os
 from collections.abc import Hashable, Mapping
 from typing import Any
 
@@ -25,7 +26,7 @@ from remote_store_fsspec.options._urls import (
     translate_url,
 )
 from remote_store_fsspec.options.local import make_folder
-from remote_store_fsspec.secrets import Secret, mask, mask_text, mask_url
+from remote_store_fsspec.secrets import Secret, mask, mask_text, mask_url, remember_all
 
 __all__ = ["OPERATIONS", "Location", "clean_root_path", "resolve_location"]
 
@@ -170,6 +171,7 @@ class _BackendLocation(Location):
 
     def target(self) -> Target:
         translation = self._option_class().build(self._options, self._where).translate(self._where)
+        remember_all(translation.options)
         return Target(
             translation.protocol,
             _made(translation.protocol, _below(translation.base, self.root_path), "root_path"),
@@ -209,6 +211,7 @@ class _UrlLocation(Location):
     def target(self) -> Target:
         options = resolve(self._options, "storage_options")
         translation, chained = translate_url(self._text(), options)
+        remember_all(translation.options)
         return Target(
             translation.protocol,
             _made(translation.protocol, _below(translation.base, self.root_path), "root_path"),
@@ -281,6 +284,7 @@ def resolve_location(
     url: str | None = None,
     storage_options: Mapping[str, Any] | None = None,
     root_path: str = "",
+    config: str | os.PathLike[str] | None = None,
 ) -> Location:
     """Where a store is, from its configuration.
 
@@ -293,6 +297,8 @@ def resolve_location(
         url: Any URL that fsspec opens, chained ones too, or ``remote-store://<store>/<path>``.
         storage_options: Keywords of the library behind the URL.
         root_path: The root, below what the options or the URL name.
+        config: Path of the stores file, for a ``remote-store://`` URL only; the same as
+            ``config`` in ``storage_options``.
 
     Raises:
         ConfigError: A wrong field, option or value; the message names it and the fix.
@@ -300,18 +306,26 @@ def resolve_location(
     """
     _check_pair(backend_type, backend_options, url, storage_options)
     root = clean_root_path(root_path)
+    named = isinstance(url, str) and protocols(str.__str__(url)) == [STORES_PROTOCOL]
+    if config is not None and not named:
+        raise ConfigError(
+            f"config names the file of a store: it goes with url: {STORES_PROTOCOL}://<store> only",
+            field="config",
+        )
     if backend_type is not None:
         _check_text("backend_type", backend_type)
         held = adopt(_mapping("backend_options", backend_options))
         return _BackendLocation(backend_type, held, root, "backend_options")
     options = adopt(_mapping("storage_options", storage_options))
+    if config is not None:
+        options.setdefault("config", os.fspath(config))
     address = adopt(url)
     if isinstance(address, EnvRef):
         return _UrlLocation(address, options, root)
     if not isinstance(address, (str, Secret)) or isinstance(address, Template):
         _check_text("url", address)
     text = _plain(address)
-    if protocols(text) == [STORES_PROTOCOL]:
+    if named:
         return _named_store(text, options, root)
     return _UrlLocation(address, options, root)
 
@@ -418,7 +432,7 @@ def _plain(value: str | Secret) -> str:
 def _holds_secret(value: Any) -> bool:
     if isinstance(value, Mapping):
         return any(_holds_secret(item) for item in value.values())
-    if isinstance(value, list):
+    if isinstance(value, (list, tuple)):
         return any(_holds_secret(item) for item in value)
     return isinstance(value, Secret)
 
@@ -426,7 +440,7 @@ def _holds_secret(value: Any) -> bool:
 def _frozen(value: Any) -> Hashable:
     if isinstance(value, Mapping):
         return tuple(sorted((key, _frozen(item)) for key, item in value.items()))
-    if isinstance(value, list):
+    if isinstance(value, (list, tuple)):
         return tuple(_frozen(item) for item in value)
     try:
         hash(value)

@@ -24,6 +24,7 @@ __all__ = [
     "mask_url",
     "redact_logs",
     "remember",
+    "remember_all",
     "scrub",
     "scrub_known",
 ]
@@ -38,7 +39,7 @@ _PARTS = re.compile(
     r"|(api|account|access|accesskey|customer|private|shared|encryption)key(id)?$|pkcs11pin"
     r"|authorization"
 )
-_HARMLESS = frozenset({"tokenendpoint", "x509trustedcertificates"})
+_HARMLESS = re.compile(r"(version|policy|path|file|filename|endpoint|lifetime|expiry)$")
 
 _PEM = re.compile(
     r"-----BEGIN [A-Z0-9 ]*(?:PRIVATE KEY|CERTIFICATE)[A-Z ]*-----.*?(?:-----END [A-Z0-9 ]+-----|\Z)",
@@ -130,9 +131,9 @@ def is_sensitive(name: object) -> bool:
     if not isinstance(name, str):
         return False
     plain = re.sub(r"[^a-z0-9]", "", name.lower())
-    if plain in _HARMLESS:
-        return False
-    return plain in _EXACT or _PARTS.search(plain) is not None
+    if plain in _EXACT:
+        return True
+    return _PARTS.search(plain) is not None and _HARMLESS.search(plain) is None
 
 
 def mask(value: Any, name: object = "") -> Any:
@@ -215,6 +216,22 @@ def remember(value: str) -> None:
         _known[value] = None
         while len(_known) > _MOST_REMEMBERED:
             _known.popitem(last=False)
+
+
+def remember_all(value: Any, name: object = "") -> None:
+    """Let :func:`scrub_known` recognise every secret of plain options."""
+    if isinstance(value, Mapping):
+        for key, item in value.items():
+            remember_all(item, name if is_sensitive(name) else key)
+    elif isinstance(value, (list, tuple)):
+        for item in value:
+            remember_all(item, name)
+    elif isinstance(value, Secret):
+        value.reveal()
+    elif isinstance(value, str) and is_sensitive(name):
+        remember(value)
+        for found in _CONNECTION.finditer(value):
+            remember(found[0].partition("=")[2].strip())
 
 
 def scrub_known(text: str) -> str:

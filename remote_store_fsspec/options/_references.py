@@ -104,7 +104,7 @@ def adopt(value: Any, name: str = "", *, templates: bool = False) -> Any:
             for key, item in value.items()
         }
     if isinstance(value, (list, tuple)):
-        return [adopt(item, name, templates=templates) for item in value]
+        return type(value)([adopt(item, name, templates=templates) for item in value])
     if isinstance(value, str):
         if templates and "${" in value:
             return Template(value)
@@ -134,10 +134,10 @@ def resolve(value: Any, field: str, *, secret: bool = False) -> Any:
             key: resolve(item, f"{field}.{key}", secret=secret or is_sensitive(key))
             for key, item in value.items()
         }
-    if isinstance(value, list):
-        return [
-            resolve(item, f"{field}[{index}]", secret=secret) for index, item in enumerate(value)
-        ]
+    if isinstance(value, (list, tuple)):
+        return type(value)(
+            [resolve(item, f"{field}[{index}]", secret=secret) for index, item in enumerate(value)]
+        )
     return value
 
 
@@ -148,7 +148,7 @@ def references(value: Any) -> Iterator[EnvRef | Template]:
     elif isinstance(value, dict):
         for item in value.values():
             yield from references(item)
-    elif isinstance(value, list):
+    elif isinstance(value, (list, tuple)):
         for item in value:
             yield from references(item)
 

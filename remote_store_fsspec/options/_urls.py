@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import copy
 import importlib.util
+import json
 import re
 from collections.abc import Mapping
 from typing import Any
@@ -264,11 +265,35 @@ def translate_url(url: str, options: Mapping[str, Any]) -> tuple[Translation, st
                 )
             given[name] = value
     given = {**_from_fsspec_config(cls, protocol), **given}
+    _fit(protocol, given)
     if protocol in _SSH:
         base = base or "."
         # sshfs's own default is to verify nothing; () is asyncssh's: the user's known hosts.
         given.setdefault("known_hosts", ())
     return Translation(protocol, base, display_url(url), given), None
+
+
+def _fit(protocol: str, given: dict[str, Any]) -> None:
+    """Values as the library takes them, where YAML or an environment variable cannot say so."""
+    if protocol in ("gcs", "gs") and "token" in given:
+        given["token"] = _google_token(given["token"])
+    if protocol in ("webdav", "dav") and isinstance(given.get("auth"), list):
+        given["auth"] = tuple(given["auth"])
+
+
+def _google_token(token: Any) -> Any:
+    """A service account's JSON as gcsfs takes it; an environment variable can only hold text."""
+    if not isinstance(token, str) or not token.lstrip().startswith("{"):
+        return token
+    try:
+        return json.loads(token)
+    except ValueError:
+        # Not even the parser's words: they quote the place, and the text is a private key.
+        raise ConfigError(
+            "storage_options.token starts like JSON and is not; write the whole service account "
+            "file, or its path",
+            field="storage_options.token",
+        ) from None
 
 
 def _from_fsspec_config(cls: Any, protocol: str) -> dict[str, Any]:
