@@ -86,9 +86,9 @@ def filesystem(
     """
     if backend_options and backend_type is None:
         raise ConfigError(
-            f"option {sorted(backend_options)[0]!r} belongs to a backend type; with url= or "
+            f"option {min(backend_options)!r} belongs to a backend type; with url= or "
             "store= put the library's keywords into storage_options",
-            field=sorted(backend_options)[0],
+            field=min(backend_options),
         )
     return RemoteStoreFileSystem(
         store,

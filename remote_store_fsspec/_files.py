@@ -9,12 +9,12 @@ from __future__ import annotations
 
 import io
 import tempfile
-from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from fsspec.spec import AbstractBufferedFile
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from types import TracebackType
 
     from typing_extensions import Buffer
@@ -27,7 +27,7 @@ IN_MEMORY = 8 * 2**20
 """Bytes of a file being written that stay in memory; beyond that they go to a local file."""
 
 
-class ReadFile(AbstractBufferedFile):  # type: ignore[misc]  # fsspec has no annotations
+class ReadFile(AbstractBufferedFile):
     """A file opened for reading; each buffer miss is one ranged read."""
 
     def _fetch_range(self, start: int, end: int) -> bytes:

@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import re
 import secrets
-from collections.abc import Iterable, Sequence
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from fsspec.utils import common_prefix
 
 from remote_store_fsspec.errors import InvalidPathError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
 
 __all__ = [
     "PROTOCOL",
@@ -89,6 +91,8 @@ def relative_to(base: str, path: str) -> str | None:
     ``a`` holds ``a/b`` and never ``apple``.
     """
     base, path = base.rstrip("/"), path.rstrip("/")
+    if not base:
+        return path.lstrip("/")
     if path == base:
         return ""
     if path.startswith(base + "/"):

@@ -12,7 +12,7 @@ import errno
 import os
 import socket
 import stat
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
@@ -37,6 +37,8 @@ from remote_store_fsspec.errors import (
 )
 
 if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+
     from fsspec import AbstractFileSystem
     from fsspec.callbacks import Callback
 
@@ -406,7 +408,7 @@ class Backend:
         """Copy a file to a local path that nobody else looks at, in bounded memory."""
         size = (await self.step(self.info(key)))["size"]
         callback.set_size(size)
-        with open(lpath, "wb") as out:  # noqa: ASYNC230 - local writes of one chunk do not block
+        with open(lpath, "wb") as out:
             for low in range(0, size, CHUNK):
                 chunk = await self.read(key, low, min(low + CHUNK, size))
                 out.write(chunk)
@@ -456,9 +458,7 @@ class Backend:
         """
         return {name: value for name, value in options.items() if name != "content_type"}
 
-    async def _replace(
-        self, key: str, create: bool, put: Callable[[str], Awaitable[None]]
-    ) -> None:
+    async def _replace(self, key: str, create: bool, put: Callable[[str], Awaitable[None]]) -> None:
         """Write under a temporary name, then rename: readers see the old or the new."""
         temporary = _paths.temporary_sibling(key)
         try:
@@ -493,10 +493,9 @@ class Backend:
         await self.invoke("mv", self.path(source), self.path(target))
 
     async def _discard(self, key: str) -> None:
-        try:
+        # It may never have been there, or the store is away: listings hide it either way.
+        with suppress(Exception):
             await self.step(self.invoke("rm_file", self.path(key)))
-        except Exception:  # noqa: S110 - never there, or the store is away: listings hide it
-            pass
 
     async def copy(self, source: str, target: str) -> None:
         """Copy a file inside the store."""
@@ -626,6 +625,6 @@ def _builtin_error(exc: BaseException) -> type[StoreError]:
     for theirs, ours in _BUILTIN_ERRORS:
         if isinstance(exc, theirs):
             return ours
-    if isinstance(exc, OSError) and exc.errno in _ERRNO_ERRORS:
-        return _ERRNO_ERRORS[exc.errno]
+    if isinstance(exc, OSError):
+        return _ERRNO_ERRORS.get(exc.errno or 0, StoreError)
     return StoreError

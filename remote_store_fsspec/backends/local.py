@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from remote_store_fsspec import _paths
 from remote_store_fsspec.backends.base import Backend, Info
 from remote_store_fsspec.errors import InvalidPathError, ObjectExistsError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
 
 __all__ = ["LocalBackend"]
 

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from remote_store_fsspec import _paths
 from remote_store_fsspec.backends.base import Backend
 from remote_store_fsspec.errors import ObjectExistsError, ObjectNotFoundError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 __all__ = ["MemoryBackend"]
 

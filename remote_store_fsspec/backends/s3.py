@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from remote_store_fsspec import _paths
@@ -22,6 +21,8 @@ from remote_store_fsspec.errors import (
 )
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
     from fsspec import AbstractFileSystem
     from fsspec.callbacks import Callback
 
@@ -30,6 +31,8 @@ __all__ = ["S3Backend"]
 _PART = 5 * 2**20
 _MAX_PARTS = 10_000
 _BULK_DELETE = 1000
+_LONGEST_KEY = 1024
+_RANGE_NOT_SATISFIABLE = 416
 _READ_PIECE = 2**20
 
 _CODES: Mapping[str, type[StoreError]] = {
@@ -89,7 +92,7 @@ class S3Backend(Backend):
         except ImportError as exc:
             raise MissingExtraError.for_extra("s3", needed_for="S3 storage") from exc
 
-        class LiteralS3FileSystem(S3FileSystem):  # type: ignore[misc]  # s3fs has no annotations
+        class LiteralS3FileSystem(S3FileSystem):
             """Takes ``?versionId=`` in a name as part of the name."""
 
             def split_path(self, path: str) -> tuple[str, str, None]:
@@ -138,7 +141,7 @@ class S3Backend(Backend):
     def name(self, key: str) -> str:
         """The object key of one of our keys."""
         name = _paths.join(self.target.base.partition("/")[2].strip("/"), key)
-        if len(name.encode()) > 1024:
+        if len(name.encode()) > _LONGEST_KEY:
             raise InvalidPathError(
                 "S3 holds keys of 1,024 bytes at most", url=self.display_url(key)
             )
@@ -163,7 +166,9 @@ class S3Backend(Backend):
             return AccessDeniedError
         if isinstance(exc, (boto.ProfileNotFound, boto.TokenRetrievalError, boto.SSOError)):
             return AccessDeniedError
-        if isinstance(exc, (boto.HTTPClientError, boto.ConnectionError, boto.ResponseStreamingError)):
+        if isinstance(
+            exc, (boto.HTTPClientError, boto.ConnectionError, boto.ResponseStreamingError)
+        ):
             return StoreUnavailableError
         import aiohttp
 
@@ -246,7 +251,7 @@ class S3Backend(Backend):
         try:
             return await self._get(key, {} if whole else {"Range": bounds})
         except Exception as exc:
-            if _status(exc) == 416:
+            if _status(exc) == _RANGE_NOT_SATISFIABLE:
                 return b""  # the range starts at or past the end
             raise
 
@@ -425,4 +430,3 @@ def _status(exc: BaseException) -> int | None:
             return int(status) if status else None
         cause = cause.__cause__
     return None
-
