@@ -63,6 +63,7 @@ def option(
     meaning: str,
     translation: str,
     unit: str = "",
+    kind: str = "",
     check: Callable[[Any], str | None] | None = None,
 ) -> Any:
     """One option.
@@ -72,10 +73,12 @@ def option(
         meaning: One sentence, with how to switch it off where that is possible.
         translation: What it becomes in the library underneath.
         unit: Unit of a number (``"seconds"``).
+        kind: The type for people, where the annotation cannot say it.
         check: What is wrong with a value of the right type, as the end of the sentence
             ``<field> ...``; None when nothing is.
     """
-    metadata = {"meaning": meaning, "translation": translation, "unit": unit, "check": check}
+    metadata = {"meaning": meaning, "translation": translation, "check": check}
+    metadata |= {"unit": unit, "kind": kind}
     if isinstance(default, (dict, list)):
         return dataclasses.field(default_factory=type(default), metadata=metadata)
     return dataclasses.field(default=default, metadata=metadata)
@@ -208,6 +211,9 @@ def _alternatives(hint: Any) -> tuple[Any, ...]:
 
 def type_text(cls: type[OptionSet], name: str) -> str:
     """The type of an option for people (``"str or None"``)."""
+    kind = cls.fields()[name].metadata["kind"]
+    if kind:
+        return str(kind)
     names = [_type_name(kind) for kind in _alternatives(_hint(cls, cls.fields()[name]))]
     return " or ".join(names)
 

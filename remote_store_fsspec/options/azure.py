@@ -123,6 +123,7 @@ class AzureOptions(OptionSet):
         None,
         meaning="Only leaving it out is accepted: requests are tried three times.",
         translation="none; refused",
+        kind="mapping or none",
         check=_no_retry,
     )
     max_concurrency: int = option(

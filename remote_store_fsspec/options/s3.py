@@ -88,7 +88,8 @@ class S3Options(OptionSet):
     retry: Any = option(  # noqa: RUF009 - it makes a dataclass field
         None,
         meaning="`{max_attempts: n}`: attempts in all for one request; 1 switches retrying off. "
-        "Not written: 3.",
+        "Not written: a few, as the storage's module here sets them.",
+        kind="mapping or none",
         translation='`config_kwargs["retries"] = {"total_max_attempts": n, "mode": "standard"}`; '
         "`backoff_base`, `backoff_max`, `jitter` and `timeout` are refused",
         check=check_retry,

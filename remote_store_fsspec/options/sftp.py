@@ -142,6 +142,7 @@ class SFTPOptions(OptionSet):
         meaning="Private key: the PEM text, the path of its file, or (from Python) a paramiko "
         "key. Text whose line ends became blanks, as key vaults do, is read too.",
         translation="`client_keys`",
+        kind="text or none",
     )
     base_path: str = option(
         "/",
@@ -155,6 +156,7 @@ class SFTPOptions(OptionSet):
         "that a host shows is written down, and any other refused from then on. `auto`: any, "
         "which gives up protection against an impostor.",
         translation="`known_hosts`; with `tofu` also a `client_factory`",
+        kind="text",
         check=_policy,
     )
     known_host_keys: str | None = option(
@@ -200,6 +202,7 @@ class SFTPOptions(OptionSet):
         None,
         meaning="Only leaving it out is accepted: a lost connection is made again once.",
         translation="none; refused",
+        kind="mapping or none",
         check=_no_retry,
     )
 
