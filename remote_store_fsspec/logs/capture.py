@@ -1,0 +1,218 @@
+"""One capture's way to the store: ticks while it runs, the final upload, and what is kept if not."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+import threading
+import time
+from typing import TYPE_CHECKING, Final
+
+from remote_store_fsspec.logs.cut import Truncation
+from remote_store_fsspec.logs.writer import Destination, StreamWriter, retrying
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from remote_store_fsspec.logs.layout import Stream
+    from remote_store_fsspec.logs.staging import StagedCapture
+
+__all__ = ["LIMIT_VARIABLE", "CaptureUpload", "size_limit"]
+
+logger = logging.getLogger("remote_store_fsspec.logs")
+
+LIMIT_VARIABLE: Final = "DAGSTER_TRUNCATE_COMPUTE_LOGS_UPLOAD_BYTES"
+_DEFAULT_LIMIT: Final = 50 * 1024 * 1024
+
+RETRY_SECONDS: Final = 20.0
+"""How long a final upload is tried again. Kubernetes kills 30 s after it asked to terminate."""
+
+_SLOWEST_BYTES_PER_SECOND: Final = 256 * 1024
+
+
+def size_limit() -> Truncation:
+    """Dagster's limit for a stored stream, read when it is needed: 50 MB unless set, 0 for none."""
+    text = os.environ.get(LIMIT_VARIABLE, "").strip()
+    try:
+        limit = int(text) if text else _DEFAULT_LIMIT
+    except ValueError:
+        logger.warning("%s=%r is not a number; using %d", LIMIT_VARIABLE, text, _DEFAULT_LIMIT)
+        limit = _DEFAULT_LIMIT
+    return Truncation(max(0, limit))
+
+
+class CaptureUpload:
+    """Uploads one staged capture.
+
+    Args:
+        destination: Where to.
+        staged: The staged capture; removed once the store has it.
+        interval: Seconds between partial uploads; ``None`` for none.
+        complain: Told once per cause when an upload fails, as one sentence.
+    """
+
+    def __init__(
+        self,
+        destination: Destination,
+        staged: StagedCapture,
+        *,
+        interval: float | None = None,
+        complain: Callable[[str, BaseException], None],
+    ) -> None:
+        self.staged = staged
+        self._destination = destination
+        self._interval = interval
+        self._complain = complain
+        self._complained: set[type[BaseException]] = set()
+        truncation = size_limit()
+        self._writers: dict[Stream, StreamWriter] = {
+            stream: StreamWriter(destination, staged.log_key, stream, staged.file(stream), truncation)
+            for stream in staged.streams
+        }
+        self._final: dict[Stream, bool] = {}
+        self._lock = threading.Lock()
+        self._stop = threading.Event()
+        self._ticker: threading.Thread | None = None
+
+    @property
+    def writers(self) -> Mapping[Stream, StreamWriter]:
+        """The writer of each stream."""
+        return self._writers
+
+    def start(self) -> None:
+        """Begin the partial uploads, on one daemon thread."""
+        if self._interval:
+            self._ticker = threading.Thread(
+                target=self._run, name="remote-store-fsspec-upload", daemon=True
+            )
+            self._ticker.start()
+
+    def tick(self, *, flush: bool = False) -> None:
+        """Upload what was added since the last tick, streams in parallel; never raises."""
+        with self._lock:
+            grown = [writer for writer in self._writers.values() if writer.grown()]
+            self._together([lambda w=writer: w.tick(flush=flush) for writer in grown])
+
+    def finish(self, *, retry_for: float = RETRY_SECONDS, threads: bool = True) -> bool:
+        """The final upload; afterwards nothing of the capture is staged, or it is kept for later.
+
+        Args:
+            retry_for: Seconds within which failed requests are tried again.
+            threads: Whether the streams may be sent in parallel.
+
+        Returns:
+            Whether the store has the whole log.
+        """
+        bound = time.monotonic() + retry_for + 5 + self.staged.size / _SLOWEST_BYTES_PER_SECOND
+        self._stop.set()
+        if self._ticker is not None:
+            self._ticker.join(max(0.0, bound - time.monotonic()))
+        if not threads:
+            return self._finish(retry_for)
+        # Not on this thread: a second interrupt must not cut the upload off, and a store that
+        # never answers must not keep the run.
+        outcome: list[bool] = []
+        worker = threading.Thread(
+            target=lambda: outcome.append(self._finish(retry_for)),
+            name="remote-store-fsspec-final",
+            daemon=True,
+        )
+        worker.start()
+        interrupted: BaseException | None = None
+        while worker.is_alive() and (left := bound - time.monotonic()) > 0:
+            try:
+                worker.join(left)
+            except BaseException as exc:  # noqa: BLE001 - raised again below
+                interrupted = exc
+        if worker.is_alive():
+            reason = "the store has not answered"
+            self.staged.keep(reason)
+            self._complain(self._kept(reason), TimeoutError(reason))
+        if interrupted is not None:
+            raise interrupted
+        return bool(outcome and outcome[0])
+
+    def _finish(self, retry_for: float) -> bool:
+        try:
+            failures = self._together(
+                [
+                    lambda s=stream, w=writer: self._finish_stream(s, w, retry_for)
+                    for stream, writer in self._writers.items()
+                ],
+                quiet=True,
+            )
+            if failures:
+                raise failures[0]
+            if len(self._writers) == 1 or not all(self._final.values()):
+                self._seal(retry_for)
+        except Exception as exc:  # noqa: BLE001 - kept and reported, the run goes on
+            self.staged.keep(str(exc))
+            self.staged.release()
+            self._complain(self._kept(str(exc)), exc)
+            return False
+        self._clear()
+        self.staged.remove()
+        return True
+
+    def _finish_stream(self, stream: Stream, writer: StreamWriter, retry_for: float) -> None:
+        self._final[stream] = retrying(writer.finish, within=retry_for)
+
+    def _seal(self, retry_for: float) -> None:
+        missing: list[Stream] = [s for s in ("out", "err") if not self._final.get(s)]
+        retrying(lambda: self._destination.seal(self.staged.log_key, missing), within=retry_for)
+
+    def _clear(self) -> None:
+        """Delete the segments; a final object makes them invisible, so failing is no loss."""
+        segments = [path for writer in self._writers.values() for path in writer.segments]
+        if segments:
+            try:
+                self._destination.files.rm_files(segments, missing_ok=True)
+            except Exception as exc:  # noqa: BLE001
+                logger.info("segments of %s stay behind: %s", list(self.staged.log_key), exc)
+
+    def _run(self) -> None:
+        interval = self._interval or 0.0
+        while not self._stop.wait(interval):
+            with contextlib.suppress(Exception):
+                self.tick()
+
+    def _together(
+        self, calls: list[Callable[[], object]], *, quiet: bool = False
+    ) -> list[Exception]:
+        """Run the calls, all but the first on threads of their own."""
+        failures: list[Exception] = []
+
+        def run(call: Callable[[], object]) -> None:
+            try:
+                call()
+            except Exception as exc:  # noqa: BLE001 - one stream's failure leaves the other alone
+                failures.append(exc)
+
+        others = [
+            threading.Thread(target=run, args=(call,), name="remote-store-fsspec-stream", daemon=True)
+            for call in calls[1:]
+        ]
+        for other in others:
+            other.start()
+        for call in calls[:1]:
+            run(call)
+        for other in others:
+            other.join()
+        if not quiet:
+            self._report(failures)
+        return failures
+
+    def _report(self, failures: list[Exception]) -> None:
+        for failure in failures:
+            if type(failure) not in self._complained:
+                self._complained.add(type(failure))
+                self._complain(
+                    f"A partial upload of the log failed and is tried again: {failure}", failure
+                )
+
+    def _kept(self, reason: str) -> str:
+        return (
+            f"The log could not be stored: {reason}. Its files are kept in {self.staged.folder} and "
+            "are uploaded by the next process on this host that uses the same configuration."
+        )

@@ -1,0 +1,118 @@
+"""Uploading what earlier processes of this host left staged, in the background."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from typing import TYPE_CHECKING, Final
+
+from remote_store_fsspec.logs.capture import CaptureUpload
+from remote_store_fsspec.logs.layout import parse_name
+
+if TYPE_CHECKING:
+    from remote_store_fsspec.logs.staging import StagedCapture, Staging
+    from remote_store_fsspec.logs.writer import Destination
+
+__all__ = ["Recovery", "recover"]
+
+logger = logging.getLogger("remote_store_fsspec.logs")
+
+_PAUSES: Final = (5.0, 15.0, 60.0, 300.0)
+
+
+def recover(destination: Destination, staged: StagedCapture) -> bool:
+    """Upload a leftover as its capture would have done, and delete its segments.
+
+    Args:
+        destination: Where to.
+        staged: A leftover, locked by the caller; removed, or kept and released.
+
+    Returns:
+        Whether the store has it now.
+    """
+
+    def complain(message: str, _failure: BaseException) -> None:
+        logger.warning(message)
+
+    upload = CaptureUpload(destination, staged, complain=complain)
+    if not upload.finish(retry_for=0.0, threads=False):
+        return False
+    _delete_segments(destination, staged)
+    return True
+
+
+def _delete_segments(destination: Destination, staged: StagedCapture) -> None:
+    """The process that wrote the segments took their names along: list them."""
+    folder, stem = destination.layout.place(staged.log_key)
+    try:
+        found = destination.files.find(folder, maxdepth=1, prefix=f"{stem}.")
+        names = {path: parse_name(str(path).rpartition("/")[2]) for path in found}
+        segments = [
+            path
+            for path, what in names.items()
+            if what and what.stem == stem and what.offset is not None
+        ]
+        if segments:
+            destination.files.rm_files(segments, missing_ok=True)
+    except Exception as exc:  # noqa: BLE001 - final objects make segments invisible
+        logger.info("segments of %s stay behind: %s", list(staged.log_key), exc)
+
+
+class Recovery:
+    """Uploads leftovers on one daemon thread, as long as there are some.
+
+    Args:
+        destination: Where to.
+        staging: Where leftovers lie.
+    """
+
+    def __init__(self, destination: Destination, staging: Staging) -> None:
+        self._destination = destination
+        self._staging = staging
+        self._lock = threading.Lock()
+        self._stop = threading.Event()
+        self._thread: threading.Thread | None = None
+
+    def start(self) -> None:
+        """Begin if something is left over; costs one look at the staging folder otherwise."""
+        with self._lock:
+            if self._stop.is_set() or (self._thread is not None and self._thread.is_alive()):
+                return
+            if not self._staging.has_leftovers():
+                return
+            self._thread = threading.Thread(
+                target=self._run, name="remote-store-fsspec-recovery", daemon=True
+            )
+            self._thread.start()
+
+    def stop(self) -> None:
+        """Let the thread end after the upload under way."""
+        self._stop.set()
+
+    def flush(self) -> tuple[int, int]:
+        """Upload what is left over, now.
+
+        Returns:
+            How many captures the store has now, and how many are still staged.
+        """
+        stored = kept = 0
+        for staged in self._staging.leftovers():
+            if self._stop.is_set():
+                staged.release()
+                break
+            if recover(self._destination, staged):
+                stored += 1
+            else:
+                kept += 1
+        self._staging.sweep()
+        return stored, kept
+
+    def _run(self) -> None:
+        for attempt in range(1000):
+            try:
+                _, kept = self.flush()
+            except Exception:
+                logger.exception("uploading staged logs failed")
+                return
+            if not kept or self._stop.wait(_PAUSES[min(attempt, len(_PAUSES) - 1)]):
+                return

@@ -1,0 +1,236 @@
+"""Where captured bytes wait on this host until the store has them.
+
+Every capture owns one folder, and holds a lock on it for as long as its process lives. A folder
+whose lock is free was left behind, by an upload that failed or by a process that was killed; any
+process of the same user with the same staging directory may take the lock and upload it.
+
+Layout, below the staging directory::
+
+    remote-store-fsspec-<uid>/                private to the user
+        <destination>/<capture>/              one folder per capture
+            lock  capture.json  out  err      pending.json once an upload has failed
+        downloads/                            what the webserver is serving right now
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import hashlib
+import json
+import os
+import shutil
+import socket
+import stat
+import tempfile
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from remote_store_fsspec.errors import ConfigError
+from remote_store_fsspec.logs.layout import STREAMS
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+
+    from remote_store_fsspec.logs.layout import Stream
+
+__all__ = ["StagedCapture", "Staging", "private_folder"]
+
+_ABANDONED_SECONDS: Final = 3600.0
+
+
+def private_folder(base: str | None) -> Path:
+    """The user's own folder below a staging directory, created when it is missing.
+
+    Args:
+        base: The staging directory; ``None`` for the system's temporary directory.
+
+    Raises:
+        ConfigError: It belongs to another user, is no directory, or cannot be made.
+    """
+    parent = Path(base) if base else Path(tempfile.gettempdir())
+    try:
+        parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        _check_owner(parent, allow_root=True)
+        folder = parent / f"remote-store-fsspec-{os.geteuid()}"
+        with contextlib.suppress(FileExistsError):
+            folder.mkdir(mode=0o700)
+        _check_owner(folder, allow_root=False)
+        if stat.S_IMODE(folder.lstat().st_mode) & 0o077:
+            folder.chmod(0o700)
+    except OSError as exc:
+        msg = f"local_dir {str(parent)!r} cannot hold staged logs: {exc.strerror or exc}"
+        raise ConfigError(msg, field="local_dir") from exc
+    return folder.resolve()
+
+
+@dataclass
+class StagedCapture:
+    """One capture's folder, locked by this process until it is released or removed.
+
+    Attributes:
+        folder: The capture's folder.
+        log_key: The log.
+        streams: The streams that it stages.
+    """
+
+    folder: Path
+    log_key: tuple[str, ...]
+    streams: tuple[Stream, ...]
+    _lock: int
+
+    def file(self, stream: Stream) -> str:
+        """The staged file of a stream."""
+        return str(self.folder / stream)
+
+    @property
+    def size(self) -> int:
+        """Bytes staged."""
+        return sum(_size(self.folder / stream) for stream in self.streams)
+
+    def keep(self, reason: str) -> None:
+        """Leave the files for a later upload."""
+        note = {"reason": reason, "at": time.time(), "host": socket.gethostname()}
+        with contextlib.suppress(OSError):
+            (self.folder / "pending.json").write_text(json.dumps(note))
+
+    def release(self) -> None:
+        """Give up the lock; whoever takes it next may upload the files."""
+        if self._lock >= 0:
+            os.close(self._lock)
+            self._lock = -1
+
+    def remove(self) -> None:
+        """Delete the files and give up the lock."""
+        shutil.rmtree(self.folder, ignore_errors=True)
+        self.release()
+
+
+class Staging:
+    """The captures staged for one destination.
+
+    Args:
+        base: The staging directory, or ``None`` for the default.
+        destination: Text that identifies the store and the prefix; never holds a secret.
+    """
+
+    def __init__(self, base: str | None, destination: str) -> None:
+        self.root = private_folder(base)
+        digest = hashlib.sha256(destination.encode()).hexdigest()[:16]
+        self.folder = self.root / digest
+
+    @property
+    def downloads(self) -> Path:
+        """The folder of files that are being served."""
+        return self.root / "downloads"
+
+    def open(self, log_key: Sequence[str], streams: Sequence[Stream] = STREAMS) -> StagedCapture:
+        """A new folder with an empty file per stream, locked for this process."""
+        self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        building = Path(tempfile.mkdtemp(prefix=".new-", dir=self.folder))
+        try:
+            lock = os.open(building / "lock", os.O_CREAT | os.O_RDWR, 0o600)
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            about = {
+                "version": 1,
+                "log_key": list(log_key),
+                "streams": list(streams),
+                "created": time.time(),
+                "host": socket.gethostname(),
+                "pid": os.getpid(),
+            }
+            (building / "capture.json").write_text(json.dumps(about))
+            for stream in streams:
+                os.close(os.open(building / stream, os.O_CREAT | os.O_WRONLY, 0o600))
+            folder = self.folder / f"{time.time_ns():x}{building.name.removeprefix('.new')}"
+            building.rename(folder)
+        except BaseException:
+            shutil.rmtree(building, ignore_errors=True)
+            raise
+        return StagedCapture(folder, tuple(log_key), tuple(streams), lock)
+
+    def names(self) -> list[str]:
+        """The capture folders that exist, oldest first, live ones included."""
+        try:
+            found = os.listdir(self.folder)
+        except FileNotFoundError:
+            return []
+        return sorted(name for name in found if not name.startswith("."))
+
+    def leftovers(self) -> Iterator[StagedCapture]:
+        """Captures that no process works on, each locked for the caller, oldest first."""
+        for name in self.names():
+            capture = self._take(self.folder / name)
+            if capture is not None:
+                yield capture
+
+    def has_leftovers(self) -> bool:
+        """Whether some capture waits that no process works on."""
+        for capture in self.leftovers():
+            capture.release()
+            return True
+        return False
+
+    def discard(self, wanted: Callable[[tuple[str, ...]], bool]) -> None:
+        """Remove the leftovers of some logs; captures under way are left alone."""
+        for capture in self.leftovers():
+            if wanted(capture.log_key):
+                capture.remove()
+            else:
+                capture.release()
+
+    def sweep(self) -> None:
+        """Remove what a process left that was killed before its capture began."""
+        with contextlib.suppress(OSError):
+            for entry in os.scandir(self.folder):
+                old = time.time() - entry.stat().st_mtime > _ABANDONED_SECONDS
+                if entry.name.startswith(".new-") and old:
+                    shutil.rmtree(entry.path, ignore_errors=True)
+
+    def _take(self, folder: Path) -> StagedCapture | None:
+        path = folder / "lock"
+        try:
+            lock = os.open(path, os.O_RDWR)
+        except OSError:
+            return None
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            about = _about(folder)
+            # The owner may have removed the folder between our open and our lock.
+            if about is not None and os.fstat(lock).st_ino == path.stat().st_ino:
+                streams = tuple(stream for stream in STREAMS if stream in about["streams"])
+                return StagedCapture(folder, tuple(about["log_key"]), streams, lock)
+        except OSError:
+            pass
+        os.close(lock)
+        return None
+
+
+def _about(folder: Path) -> dict[str, Any] | None:
+    try:
+        about = json.loads((folder / "capture.json").read_text())
+    except (OSError, ValueError):
+        return None
+    return about if isinstance(about, dict) and "log_key" in about else None
+
+
+def _check_owner(folder: Path, *, allow_root: bool) -> None:
+    found = folder.stat() if allow_root else folder.lstat()
+    if not stat.S_ISDIR(found.st_mode):
+        msg = f"local_dir: {str(folder)!r} is not a directory"
+        raise ConfigError(msg, field="local_dir")
+    if found.st_uid not in {os.geteuid(), 0 if allow_root else os.geteuid()}:
+        msg = (
+            f"local_dir: {str(folder)!r} belongs to another user (uid {found.st_uid}), who could "
+            "read or replace staged logs; name a directory of your own"
+        )
+        raise ConfigError(msg, field="local_dir")
+
+
+def _size(path: Path) -> int:
+    try:
+        return path.stat().st_size
+    except OSError:
+        return 0
