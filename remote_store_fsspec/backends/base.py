@@ -271,8 +271,21 @@ class Backend:
         raise AssertionError  # pragma: no cover - the loop returns or raises
 
     async def step(self, awaitable: Awaitable[T], size: int = 0) -> T:
-        """Wait for one request, no longer than its deadline."""
-        return await asyncio.wait_for(awaitable, self.timeout + size / _SLOWEST)
+        """Wait for one request, no longer than its deadline.
+
+        A library that is cancelled on a dead connection may clean up for as long as it
+        would have worked (asyncssh waits for the answer to a CLOSE), so nobody waits for that.
+        """
+        task = asyncio.ensure_future(awaitable)
+        try:
+            await asyncio.wait({task}, timeout=self.timeout + size / _SLOWEST)
+        finally:
+            if not task.done():
+                task.cancel()
+                task.add_done_callback(_hear)
+        if not task.done():
+            raise asyncio.TimeoutError
+        return task.result()
 
     def classify(self, exc: BaseException) -> type[StoreError] | None:
         """The error type for one of the library's own exceptions; None when unknown."""
@@ -589,7 +602,16 @@ async def gather(awaitables: Sequence[Awaitable[T]], limit: int = CONCURRENCY) -
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+        for awaitable in awaitables:
+            if asyncio.iscoroutine(awaitable):
+                awaitable.close()  # one that never got its turn would be warned about
         raise
+
+
+def _hear(task: asyncio.Future[Any]) -> None:
+    """Take the outcome of a task nobody waits for, or asyncio logs it as an error."""
+    if not task.cancelled():
+        task.exception()
 
 
 async def on_io_loop(coroutine: Awaitable[T]) -> T:
