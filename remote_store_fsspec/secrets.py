@@ -7,7 +7,9 @@ a URL), and the *value* itself once it has been used (:func:`scrub_known`).
 
 from __future__ import annotations
 
+import hashlib
 import logging
+import os
 import re
 import threading
 from collections import OrderedDict
@@ -60,6 +62,7 @@ _MOST_REMEMBERED = 1024
 _SHORTEST_REMEMBERED = 5
 _known: OrderedDict[str, None] = OrderedDict()
 _known_lock = threading.Lock()
+_PROCESS_KEY = os.urandom(16)
 
 _LIBRARIES = (
     "adlfs",
@@ -102,7 +105,10 @@ class Secret:
         return self._text
 
     def __repr__(self) -> str:
-        return f"Secret({MASK!r})"
+        # fsspec tells instances apart by the text of their options: two secrets must not
+        # look alike, or one filesystem would be handed out for both.
+        mark = hashlib.blake2b(self._text.encode(), key=_PROCESS_KEY, digest_size=4)
+        return f"Secret({MASK!r} #{mark.hexdigest()})"
 
     def __str__(self) -> str:
         return MASK

@@ -12,6 +12,7 @@ from remote_store_fsspec.backends import open_backend
 from remote_store_fsspec.backends.base import CONCURRENCY, on_io_loop
 from remote_store_fsspec.errors import ConfigError, IsDirectoryError
 from remote_store_fsspec.location import Location, resolve_location
+from remote_store_fsspec.secrets import mask
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping
@@ -85,13 +86,11 @@ class RootedFileSystem(AsyncFileSystem):
     @property
     def storage_options(self) -> dict[str, Any]:
         """The keywords it was made with, secrets masked."""
-        described: dict[str, Any] = self.location.describe()
-        return described
+        return mask(self._keywords())  # type: ignore[no-any-return]
 
     @storage_options.setter
     def storage_options(self, value: Mapping[str, Any]) -> None:
-        # fsspec sets the plain keywords on each new instance; only a pickle needs them.
-        self._keywords = dict(value)
+        """Ignored: fsspec sets the keywords here, secrets and all."""
 
     @property
     def storage_args(self) -> tuple[Any, ...]:
@@ -100,10 +99,18 @@ class RootedFileSystem(AsyncFileSystem):
 
     @storage_args.setter
     def storage_args(self, value: tuple[Any, ...]) -> None:
-        self._arguments = tuple(value)
+        """Ignored, as for :attr:`storage_options`."""
+
+    def _keywords(self) -> dict[str, Any]:
+        keywords = {**self.location.keywords(), "timeout": self.timeout}
+        if self.batch_size is not None:
+            keywords["batch_size"] = self.batch_size
+        if self.asynchronous:
+            keywords["asynchronous"] = True
+        return {name: value for name, value in keywords.items() if value not in (None, "", {})}
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return _rebuild, (type(self), self._arguments, self._keywords)
+        return _rebuild, (type(self), self._keywords())
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self.location.display_url!r})"
@@ -180,10 +187,8 @@ def _refuse_unknown(unknown: Mapping[str, Any]) -> NoReturn:
     )
 
 
-def _rebuild(
-    cls: type[RootedFileSystem], args: tuple[Any, ...], kwargs: dict[str, Any]
-) -> RootedFileSystem:
-    return cls(*args, **kwargs)
+def _rebuild(cls: type[RootedFileSystem], keywords: dict[str, Any]) -> RootedFileSystem:
+    return cls(**keywords)
 
 
 def listed(path: Any) -> list[Any]:

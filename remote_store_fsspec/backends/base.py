@@ -49,8 +49,10 @@ Info = dict[str, Any]
 """``name`` (a key), ``size`` (bytes, 0 for a directory), ``type`` (``file``, ``directory``
 or ``other``), and ``mtime`` (POSIX seconds), ``etag``, ``content_type`` where known."""
 
-CHUNK = 4 * 2**20
+CHUNK = 2**20
 """Bytes moved by one step of a streamed transfer."""
+LARGE = 256 * 2**20
+"""Bytes to allow time for where the size of a transfer is not known beforehand."""
 CONCURRENCY = 16
 """Requests of one bulk call under way at once."""
 _SLOWEST = 64 * 2**10
@@ -399,6 +401,10 @@ class Backend:
     async def read(self, key: str, start: int | None, end: int | None) -> bytes:
         """``data[start:end]`` of a file, moving no other bytes where the protocol can."""
         path = self.path(key)
+        if not start and end is None:
+            # One call, so that a writer cannot come between the size and the bytes.
+            whole: bytes = await self.step(self.invoke("cat_file", path), LARGE)
+            return whole
         info = await self.step(self.info(key))
         if info["type"] == "directory":
             raise IsDirectoryError("it is a directory", url=self.display_url(key))
@@ -408,9 +414,8 @@ class Backend:
         data: bytes = await self.step(
             self.invoke("cat_file", path, start=low, end=high), high - low
         )
-        if len(data) != high - low:
-            # Evidence: sshfs ignores both bounds; gcsfs returns what came of a cut response.
-            data = data[low:high] if len(data) == info["size"] else data
+        if len(data) == info["size"] != high - low:
+            data = data[low:high]  # the library ignored the bounds, as sshfs does
         if len(data) != high - low:
             raise StoreUnavailableError(
                 f"{len(data)} of {high - low} bytes arrived", url=self.display_url(key)
@@ -419,13 +424,9 @@ class Backend:
 
     async def download(self, key: str, lpath: str, callback: Callback) -> None:
         """Copy a file to a local path that nobody else looks at, in bounded memory."""
-        size = (await self.step(self.info(key)))["size"]
-        callback.set_size(size)
-        with open(lpath, "wb") as out:
-            for low in range(0, size, CHUNK):
-                chunk = await self.read(key, low, min(low + CHUNK, size))
-                out.write(chunk)
-                callback.relative_update(len(chunk))
+        await self.step(
+            self.invoke("get_file", self.path(key), lpath, callback=callback), LARGE
+        )
 
     # -- writing --------------------------------------------------------------------------
 
@@ -463,6 +464,8 @@ class Backend:
                 "put_file", lpath, path, callback=callback, **self.write_options(options)
             ),
         )
+        if callback.size and callback.value < callback.size:
+            callback.absolute_update(callback.size)  # not every library reports progress
 
     def write_options(self, options: Mapping[str, Any]) -> dict[str, Any]:
         """What the inner library takes of a user's ``write_options``.

@@ -281,7 +281,7 @@ class S3Backend(Backend):
         body, expected, arrived = answer["Body"], answer["ContentLength"], 0
         callback.set_size(expected)
         try:
-            with open(lpath, "wb") as out:  # noqa: ASYNC230, PTH123 - chunk by chunk
+            with open(lpath, "wb") as out:
                 while piece := await self.step(body.read(_READ_PIECE)):
                     out.write(piece)
                     arrived += len(piece)
