@@ -12,6 +12,8 @@ from remote_store_fsspec.secrets import mask
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+_OPTIONS: Any = dg.Permissive()  # type: ignore[no-untyped-call]  # Dagster's
+
 __all__ = ["COMPUTE_LOG_FIELDS", "ConfigurableClassData", "masked"]
 
 COMPUTE_LOG_FIELDS: Mapping[str, Any] = {
@@ -21,7 +23,7 @@ COMPUTE_LOG_FIELDS: Mapping[str, Any] = {
         description="Backend type: local, memory, s3, azure or sftp. Exactly one of this and url.",
     ),
     "backend_options": dg.Field(
-        dg.Permissive(),
+        _OPTIONS,
         is_required=False,
         description="The backend type's options, by remote-store's names; {env: NAME} anywhere.",
     ),
@@ -31,7 +33,7 @@ COMPUTE_LOG_FIELDS: Mapping[str, Any] = {
         description="Any fsspec URL, instead of a backend type.",
     ),
     "storage_options": dg.Field(
-        dg.Permissive(),
+        _OPTIONS,
         is_required=False,
         description="The keywords of the library behind the URL; {env: NAME} anywhere.",
     ),
@@ -78,7 +80,7 @@ COMPUTE_LOG_FIELDS: Mapping[str, Any] = {
         description="Let the UI link to the object instead of showing it.",
     ),
     "write_options": dg.Field(
-        dg.Permissive(),
+        _OPTIONS,
         is_required=False,
         description="Extra keywords for each object written: encryption, storage class, content "
         "type.",
@@ -109,6 +111,4 @@ def masked(inst_data: _DagsterData | None) -> ConfigurableClassData | None:
     """The same record, showing itself without secrets."""
     if inst_data is None:
         return None
-    return ConfigurableClassData(
-        inst_data.module_name, inst_data.class_name, inst_data.config_yaml
-    )
+    return ConfigurableClassData(inst_data.module_name, inst_data.class_name, inst_data.config_yaml)

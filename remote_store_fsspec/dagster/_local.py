@@ -31,6 +31,8 @@ SERVED_SECONDS: Final = 60.0
 """How long a file downloaded for the webserver's route stays. The response opens it at once; an
 open file outlives its name."""
 
+_EXPECTED_SECONDS: Final = 10.0
+
 
 class StagedLogs(LocalComputeLogManager):
     """Paths of staged and served logs.
@@ -48,6 +50,7 @@ class StagedLogs(LocalComputeLogManager):
         self._served: dict[tuple[tuple[str, ...], Stream], str] = {}
         self._expiry: dict[str, float] = {}
         self._sweeper: threading.Timer | None = None
+        self._expected = threading.local()
 
     def begin(self, staged: StagedCapture) -> None:
         """Name this capture's files from now on."""
@@ -73,7 +76,7 @@ class StagedLogs(LocalComputeLogManager):
         self,
         log_key: Sequence[str],
         extension: str,
-        partial: bool = False,  # noqa: FBT001, FBT002 - Dagster's signature
+        partial: bool = False,
     ) -> str:
         """Path of a staged or served file, of a file that does not exist, or ``""``.
 
@@ -86,6 +89,7 @@ class StagedLogs(LocalComputeLogManager):
             key = check_log_key(log_key)
         except InvalidPathError:
             return ""
+        self._serve_expected(key, extension)
         with self._lock:
             for staged in reversed(self._captures.get(key, [])):
                 if extension in staged.streams and not partial:
@@ -95,7 +99,7 @@ class StagedLogs(LocalComputeLogManager):
                     return self._served[key, stream]
         folder, stem = self._layout.place(key)
         suffix = ".partial" if partial else ""
-        return os.path.join(self._base_dir, folder, f"{stem}.{extension}{suffix}")  # noqa: PTH118
+        return os.path.join(self._base_dir, folder, f"{stem}.{extension}{suffix}")
 
     def delete_logs(
         self, log_key: Sequence[str] | None = None, prefix: Sequence[str] | None = None
@@ -107,9 +111,7 @@ class StagedLogs(LocalComputeLogManager):
                 if key == start if log_key else key[: len(start)] == start:
                     del self._served[key, stream]  # the file goes when its minute is over
 
-    def serve(
-        self, log_key: Sequence[str], stream: Stream, fetch: Callable[[str], object]
-    ) -> None:
+    def serve(self, log_key: Sequence[str], stream: Stream, fetch: Callable[[str], object]) -> None:
         """Fetch a file and name it as this log's for a minute.
 
         A fetch that fails leaves nothing that could be served later.
@@ -133,6 +135,25 @@ class StagedLogs(LocalComputeLogManager):
             self._served[key, stream] = path
             self._expiry[path] = time.monotonic() + SERVED_SECONDS
             self._schedule()
+
+    def expect(
+        self, log_key: Sequence[str], stream: Stream, fetch: Callable[[str], object]
+    ) -> None:
+        """Fetch the file if this thread asks for its path next.
+
+        The webserver asks whether a stream is finished and then for its path, and downloads only a
+        finished one in between. This serves what there is so far of one that is not.
+        """
+        until = time.monotonic() + _EXPECTED_SECONDS
+        self._expected.request = (tuple(log_key), stream, fetch, until)
+
+    def _serve_expected(self, key: tuple[str, ...], extension: str) -> None:
+        request = getattr(self._expected, "request", None)
+        self._expected.request = None
+        if request is not None:
+            wanted, stream, fetch, until = request
+            if wanted == key and stream == extension and time.monotonic() < until:
+                self.serve(key, stream, fetch)
 
     def dispose(self) -> None:
         """Remove the served files."""
@@ -169,7 +190,7 @@ class StagedLogs(LocalComputeLogManager):
 
 def _unlink(path: str) -> None:
     with contextlib.suppress(OSError):
-        os.unlink(path)  # noqa: PTH108
+        os.unlink(path)
 
 
 def _remove_old(folder: Path) -> None:
@@ -178,5 +199,3 @@ def _remove_old(folder: Path) -> None:
         for entry in os.scandir(folder):
             if time.time() - entry.stat().st_mtime > 60 * SERVED_SECONDS:
                 _unlink(entry.path)
-
-

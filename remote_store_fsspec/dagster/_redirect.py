@@ -50,7 +50,7 @@ def mirror_to_file(stream: Any, path: str) -> Iterator[None]:
         path: The file.
     """
     descriptor = _descriptor(stream)
-    if not descriptor or should_disable_io_stream_redirect():
+    if not descriptor or should_disable_io_stream_redirect():  # type: ignore[no-untyped-call]
         yield
         return
     with tail_to_stream(path, stream):

@@ -6,11 +6,12 @@ arrived, so completion is always followed by an update, an empty one if there is
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import threading
 import time
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Final, Protocol
+from typing import TYPE_CHECKING, Any, Final
 
 from dagster._core.storage.compute_log_manager import (
     MAX_BYTES_CHUNK_READ,
@@ -19,9 +20,10 @@ from dagster._core.storage.compute_log_manager import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
-    from remote_store_fsspec.logs.reader import Snapshot
+    from remote_store_fsspec.logs.layout import Stream
+    from remote_store_fsspec.logs.view import LogView, Look, ViewPage
 
 __all__ = ["LogSubscription", "SubscriptionHub"]
 
@@ -31,25 +33,6 @@ FAST_SECONDS: Final = 1.0
 SLOW_SECONDS: Final = 5.0
 _SLOWER: Final = 1.5
 _SHARED_PAGES: Final = 4
-
-
-class LogPage(Protocol):
-    """A page as the manager reads it for a subscription."""
-
-    data: CapturedLogData
-    failed: bool
-
-
-class LogSource(Protocol):
-    """What the hub needs of the manager."""
-
-    def look(self, log_key: Sequence[str]) -> Snapshot | None:
-        """One listing of a log; ``None`` when there is none to make."""
-
-    def page(
-        self, log_key: Sequence[str], cursor: str | None, max_bytes: int, snapshot: Snapshot | None
-    ) -> LogPage:
-        """The next page; never raises for a store's failure."""
 
 
 class LogSubscription(CapturedLogSubscription):
@@ -68,10 +51,9 @@ class LogSubscription(CapturedLogSubscription):
         super().__init__(manager, log_key, cursor)
         self._hub = hub
         self._turn = threading.Lock()
+        self._said: Mapping[Stream, str] = {}
 
-    def __call__(
-        self, observer: Callable[[CapturedLogData], None] | None
-    ) -> LogSubscription:
+    def __call__(self, observer: Callable[[CapturedLogData], None] | None) -> LogSubscription:
         """Start to observe: what is there now is delivered on this thread."""
         self._observer = observer
         self._hub.poll_now(self)
@@ -86,7 +68,7 @@ class LogSubscription(CapturedLogSubscription):
         """Deliver what is new."""
         self._hub.poll_now(self)
 
-    def advance(self, read: Callable[[str | None], LogPage]) -> tuple[bool, bool]:
+    def advance(self, read: Callable[[str | None], ViewPage]) -> tuple[bool, bool]:
         """Deliver page after page until nothing is new.
 
         Args:
@@ -99,11 +81,17 @@ class LogSubscription(CapturedLogSubscription):
         with self._turn:
             while self.observed:
                 page = read(self._cursor)
-                fresh = page.data.cursor != (self._cursor or "0:0")
-                said = fresh or bool(page.data.stdout or page.data.stderr)
-                if said or self._cursor is None:
-                    self._deliver(page.data)
-                self._cursor = page.data.cursor
+                fresh = page.cursor != (self._cursor or "0:0")
+                news = dict(page.data)
+                if page.notes != self._said:
+                    for stream, note in page.notes.items():
+                        news[stream] = (news[stream] or b"") + note.encode()
+                    self._said = page.notes
+                if self._cursor is None or any(news.values()):
+                    self._deliver(
+                        CapturedLogData(self._log_key, news["out"], news["err"], page.cursor)
+                    )
+                self._cursor = page.cursor
                 moved, failed = moved or fresh, page.failed
                 if failed or not fresh:
                     break
@@ -121,7 +109,7 @@ class LogSubscription(CapturedLogSubscription):
             return
         try:
             observer(data)
-        except Exception:  # noqa: BLE001 - its event loop may have closed: the viewer has left
+        except Exception:
             logger.debug("a viewer of %s has left", self._log_key, exc_info=True)
             self._observer = None
 
@@ -141,11 +129,11 @@ class SubscriptionHub:
     seconds, while none do. The viewers of one log share its listing and their equal reads.
 
     Args:
-        source: The manager.
+        view: Reads the logs.
     """
 
-    def __init__(self, source: LogSource) -> None:
-        self._source = source
+    def __init__(self, view: LogView) -> None:
+        self._view = view
         self._changed = threading.Condition()
         self._watches: dict[tuple[str, ...], _Watch] = {}
         self._thread: threading.Thread | None = None
@@ -230,17 +218,16 @@ class SubscriptionHub:
         viewers = [viewer for viewer in viewers if viewer.observed]
         if not viewers:
             return False
-        try:
-            snapshot = self._source.look(log_key)
-        except Exception:  # noqa: BLE001 - the pages below say why
-            snapshot = None
-        shared: dict[str, LogPage] = {}
+        look: Look | None = None
+        with contextlib.suppress(Exception):  # the page says why
+            look = self._view.look(log_key)
+        shared: dict[str, ViewPage] = {}
 
-        def read(cursor: str | None) -> LogPage:
+        def read(cursor: str | None) -> ViewPage:
             at = cursor or "0:0"
             page = shared.get(at)
             if page is None:
-                page = self._source.page(log_key, cursor, MAX_BYTES_CHUNK_READ, snapshot)
+                page = self._view.page(log_key, cursor, MAX_BYTES_CHUNK_READ, look)
                 if len(viewers) > 1 and len(shared) < _SHARED_PAGES:
                     shared[at] = page
             return page
@@ -249,6 +236,6 @@ class SubscriptionHub:
         for viewer in viewers:
             fresh, failed = viewer.advance(read)
             moved = moved or fresh
-            if snapshot is not None and snapshot.complete and not failed:
+            if look is not None and look.complete and not failed:
                 viewer.end()
         return moved

@@ -11,8 +11,9 @@ import logging
 import sys
 import threading
 import time
+from collections import OrderedDict
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import quote
 
 import dagster._check as check
@@ -31,14 +32,14 @@ from dagster._serdes import ConfigurableClassData as DagsterData
 from remote_store_fsspec.dagster._config import COMPUTE_LOG_FIELDS, masked
 from remote_store_fsspec.dagster._local import StagedLogs
 from remote_store_fsspec.dagster._redirect import mirror_to_file
+from remote_store_fsspec.dagster._runs import Runs
 from remote_store_fsspec.dagster._subscriptions import LogSubscription, SubscriptionHub
 from remote_store_fsspec.errors import ConfigError, InvalidPathError, UnsupportedOperationError
 from remote_store_fsspec.filesystem import RemoteStoreFileSystem
 from remote_store_fsspec.location import resolve_location
 from remote_store_fsspec.logs import CaptureUpload, LogStore, Recovery, Staging
-from remote_store_fsspec.logs.cut import incomplete_tail
-from remote_store_fsspec.logs.layout import STREAMS, check_log_key
-from remote_store_fsspec.logs.store import format_cursor, parse_cursor
+from remote_store_fsspec.logs.layout import check_log_key
+from remote_store_fsspec.logs.view import LogView
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -47,9 +48,7 @@ if TYPE_CHECKING:
     from dagster._core.storage.local_compute_log_manager import LocalComputeLogManager
     from typing_extensions import Self
 
-    from remote_store_fsspec.logs import StagedCapture
     from remote_store_fsspec.logs.layout import Stream
-    from remote_store_fsspec.logs.reader import Snapshot
 
 __all__ = ["RemoteStoreComputeLogManager"]
 
@@ -62,16 +61,11 @@ _STREAM: Final[Mapping[ComputeIOType, Stream]] = {
 _DOWNLOAD_URLS: Final = ("webserver", "signed", "none")
 _TICK_RETRY_SECONDS: Final = 5.0
 _SIGNED_SECONDS: Final = 3600
+_SAY_AGAIN_SECONDS: Final = 600.0
+_SAID_MOST: Final = 1024
 
 
-class _Page(NamedTuple):
-    data: CapturedLogData
-    failed: bool
-
-
-class RemoteStoreComputeLogManager(
-    TruncatingCloudStorageComputeLogManager[Any], ConfigurableClass
-):
+class RemoteStoreComputeLogManager(TruncatingCloudStorageComputeLogManager[Any], ConfigurableClass):
     """Stores what steps and ticks print, and reads it back, on any store.
 
     Configured in ``dagster.yaml``; the module's package shows how. No network access happens
@@ -115,7 +109,7 @@ class RemoteStoreComputeLogManager(
         show_url_only: bool = False,
         write_options: Mapping[str, Any] | None = None,
     ) -> None:
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]
         if download_urls not in _DOWNLOAD_URLS:
             msg = f"download_urls is one of {', '.join(_DOWNLOAD_URLS)}, not {download_urls!r}"
             raise ConfigError(msg, field="download_urls")
@@ -140,13 +134,15 @@ class RemoteStoreComputeLogManager(
         self._staging = Staging(local_dir, json.dumps(identity, sort_keys=True, default=str))
         self._local_manager = StagedLogs(self._staging)
         self._recovery = Recovery(self._store.destination, self._staging)
-        self._hub = SubscriptionHub(self)
         self._upload_interval = upload_interval
         self._download_urls = download_urls
         self._show_url_only = show_url_only
         self._inst_data = masked(inst_data)
+        self._runs = Runs(lambda: self._instance)
+        self._view = LogView(self._store, self._staging, self._runs.why_ended)
+        self._hub = SubscriptionHub(self._view)
         self._uploads: dict[tuple[str, ...], CaptureUpload] = {}
-        self._asked = threading.local()
+        self._said = _Said()
         self._recovery.start()
 
     def __repr__(self) -> str:
@@ -230,7 +226,7 @@ class RemoteStoreComputeLogManager(
         )
         self._begin(upload)
         try:
-            with open(staged.file(stream), "a", encoding="utf-8") as file:  # noqa: PTH123
+            with open(staged.file(stream), "a", encoding="utf-8") as file:
                 yield file
         finally:
             try:
@@ -248,7 +244,7 @@ class RemoteStoreComputeLogManager(
         self,
         log_key: Sequence[str],
         io_type: ComputeIOType,
-        partial: bool = False,  # noqa: FBT001, FBT002 - Dagster's signature
+        partial: bool = False,
     ) -> None:
         """Upload one stream of a capture of this process (DAG-025)."""
         upload = self._uploads.get(tuple(log_key))
@@ -266,7 +262,7 @@ class RemoteStoreComputeLogManager(
         data: IO[bytes],
         log_key: Sequence[str],
         io_type: ComputeIOType,
-        partial: bool = False,  # noqa: FBT001, FBT002 - Dagster's signature
+        partial: bool = False,
     ) -> None:
         """Store an open file as a stream, whole (DAG-025)."""
         stream = _STREAM[io_type]
@@ -293,23 +289,26 @@ class RemoteStoreComputeLogManager(
             return CapturedLogContext(log_key)
         return CapturedLogContext(
             log_key,
-            external_stdout_url=self._link(log_key, "out") or self._store.display_url(log_key, "out"),
-            external_stderr_url=self._link(log_key, "err") or self._store.display_url(log_key, "err"),
+            external_stdout_url=self._link(log_key, "out")
+            or self._store.display_url(log_key, "out"),
+            external_stderr_url=self._link(log_key, "err")
+            or self._store.display_url(log_key, "err"),
         )
 
     def _complain(self, log_key: Sequence[str], text: str, failure: BaseException) -> None:
         """Say in the run's event log, or else in the process's log, what could not be stored."""
-        logger.warning("%s", text, extra={"log_key": list(log_key)})
+        if not self._runs.report(log_key, text, failure):
+            logger.warning("%s", text)
 
     # Reading
 
     def is_capture_complete(self, log_key: Sequence[str]) -> bool:
         """Whether the log will not change any more; a store that cannot be asked means no."""
-        if self._local_manager.staged(log_key) is not None:
+        if tuple(log_key) in self._uploads:
             return False
         try:
-            return self._store.snapshot(log_key).complete
-        except Exception as exc:  # noqa: BLE001 - the run page keeps working, the pane says why
+            return self._view.look(log_key).complete
+        except Exception as exc:
             logger.debug("completion of %s is not known: %s", list(log_key), exc)
             return False
 
@@ -319,8 +318,17 @@ class RemoteStoreComputeLogManager(
         cursor: str | None = None,
         max_bytes: int | None = None,
     ) -> CapturedLogData:
-        """The next bytes of both streams; what prevents reading is said in their place."""
-        return self.page(log_key, cursor, max_bytes, None).data
+        """The next bytes of both streams.
+
+        What prevents reading, or why a log ends early, is said in the bytes' place or after
+        them: once, and without moving the cursor, so that a later call reads on from there.
+        """
+        page = self._view.page(log_key, cursor, max_bytes)
+        data = dict(page.data)
+        if page.notes and self._said.first(log_key, cursor, page.notes):
+            for stream, note in page.notes.items():
+                data[stream] = (data[stream] or b"") + note.encode()
+        return CapturedLogData(log_key, data["out"], data["err"], page.cursor)
 
     def get_log_data_for_type(
         self,
@@ -334,42 +342,7 @@ class RemoteStoreComputeLogManager(
         Raises:
             StoreError: The store could not be read.
         """
-        stream = _STREAM[io_type]
-        staged = self._local_manager.staged(log_key)
-        if staged is not None and stream in staged.streams:
-            return _read_staged(staged, stream, max(0, offset or 0), max_bytes)
-        return tuple(self._store.read(log_key, stream, max(0, offset or 0), max_bytes))
-
-    def look(self, log_key: Sequence[str]) -> Snapshot | None:
-        """One listing, for the subscriptions; ``None`` while this process captures the log."""
-        if self._local_manager.staged(log_key) is not None:
-            return None
-        return self._store.snapshot(log_key)
-
-    def page(
-        self,
-        log_key: Sequence[str],
-        cursor: str | None,
-        max_bytes: int | None,
-        snapshot: Snapshot | None,
-    ) -> _Page:
-        """The next bytes of both streams, and whether something could not be read."""
-        staged = self._local_manager.staged(log_key)
-        if staged is not None and staged.streams == STREAMS:
-            at = parse_cursor(cursor)
-            out, out_end = _read_staged(staged, "out", at["out"], max_bytes)
-            err, err_end = _read_staged(staged, "err", at["err"], max_bytes)
-            return _Page(
-                CapturedLogData(log_key, out, err, format_cursor(out_end, err_end)), failed=False
-            )
-        pages = self._store.pages(log_key, cursor, max_bytes, snapshot)
-        shown: dict[Stream, bytes | None] = {"out": pages.out, "err": pages.err}
-        for stream, failure in pages.failures.items():
-            shown[stream] = self._store.explain(failure).encode()
-        return _Page(
-            CapturedLogData(log_key, shown["out"], shown["err"], pages.cursor),
-            failed=bool(pages.failures),
-        )
+        return self._view.read(log_key, _STREAM[io_type], offset or 0, max_bytes)
 
     # The webserver's /logs route (DAG-026, DAG-027)
 
@@ -377,15 +350,25 @@ class RemoteStoreComputeLogManager(
         self,
         log_key: Sequence[str],
         io_type: ComputeIOType,
-        partial: bool = False,  # noqa: FBT001, FBT002 - Dagster's signature
+        partial: bool = False,
     ) -> bool:
         """Whether the store holds that stream: finished, or with ``partial`` in segments."""
         try:
             check_log_key(log_key)
         except InvalidPathError:
             return False
-        state = self._store.snapshot(log_key).streams[_STREAM[io_type]]
-        return bool(state.segments) if partial else state.final is not None
+        stream = _STREAM[io_type]
+        snapshot = self._store.snapshot(log_key)
+        state = snapshot.streams[stream]
+        if partial:
+            return bool(state.segments)
+        if state.final is not None:
+            return True
+        if state.segments or snapshot.marked or self._staging.find(log_key) is not None:
+            self._local_manager.expect(
+                log_key, stream, lambda target: self._view.copy_so_far(log_key, stream, target)
+            )
+        return False
 
     def has_local_file(self, log_key: Sequence[str], io_type: ComputeIOType) -> bool:
         """Whether this process is capturing that stream; downloads are always made afresh."""
@@ -396,7 +379,7 @@ class RemoteStoreComputeLogManager(
         self,
         log_key: Sequence[str],
         io_type: ComputeIOType,
-        partial: bool = False,  # noqa: FBT001, FBT002 - Dagster's signature
+        partial: bool = False,
     ) -> None:
         """Fetch a stream into a file that is served for a minute."""
         stream = _STREAM[io_type]
@@ -418,7 +401,7 @@ class RemoteStoreComputeLogManager(
         try:
             if not self._store.snapshot(log_key).exists:
                 return None
-        except Exception as exc:  # noqa: BLE001 - the link is right whether or not the store answers
+        except Exception as exc:
             logger.debug("cannot look for %s: %s", list(log_key), exc)
         return self._link(log_key, _STREAM[io_type])
 
@@ -489,14 +472,24 @@ class RemoteStoreComputeLogManager(
         self._local_manager.dispose()
 
 
-def _read_staged(
-    staged: StagedCapture, stream: Stream, offset: int, max_bytes: int | None
-) -> tuple[bytes | None, int]:
-    try:
-        with open(staged.file(stream), "rb") as file:  # noqa: PTH123
-            file.seek(offset)
-            data = file.read() if max_bytes is None else file.read(max_bytes)
-    except FileNotFoundError:
-        return None, offset
-    keep = len(data) - incomplete_tail(data)
-    return data[:keep], offset + keep
+class _Said:
+    """Which sentences a viewer at some cursor has been given already."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._times: OrderedDict[tuple[object, ...], float] = OrderedDict()
+
+    def first(
+        self, log_key: Sequence[str], cursor: str | None, notes: Mapping[Stream, str]
+    ) -> bool:
+        """Whether to say it: always to a viewer who begins, else once in a while."""
+        if not cursor:
+            return True
+        what = (tuple(log_key), cursor, *notes.values())
+        now = time.monotonic()
+        with self._lock:
+            said = self._times.pop(what, None)
+            self._times[what] = now if said is None or now - said > _SAY_AGAIN_SECONDS else said
+            while len(self._times) > _SAID_MOST:
+                self._times.popitem(last=False)
+            return self._times[what] == now

@@ -7,6 +7,7 @@ import logging
 import os
 import threading
 import time
+from functools import partial
 from typing import TYPE_CHECKING, Final
 
 from remote_store_fsspec.logs.cut import Truncation
@@ -67,7 +68,9 @@ class CaptureUpload:
         self._complained: set[type[BaseException]] = set()
         truncation = size_limit()
         self._writers: dict[Stream, StreamWriter] = {
-            stream: StreamWriter(destination, staged.log_key, stream, staged.file(stream), truncation)
+            stream: StreamWriter(
+                destination, staged.log_key, stream, staged.file(stream), truncation
+            )
             for stream in staged.streams
         }
         self._final: dict[Stream, bool] = {}
@@ -92,7 +95,7 @@ class CaptureUpload:
         """Upload what was added since the last tick, streams in parallel; never raises."""
         with self._lock:
             grown = [writer for writer in self._writers.values() if writer.grown()]
-            self._together([lambda w=writer: w.tick(flush=flush) for writer in grown])
+            self._together([partial(writer.tick, flush=flush) for writer in grown])
 
     def finish(self, *, retry_for: float = RETRY_SECONDS, threads: bool = True) -> bool:
         """The final upload; afterwards nothing of the capture is staged, or it is kept for later.
@@ -123,7 +126,7 @@ class CaptureUpload:
         while worker.is_alive() and (left := bound - time.monotonic()) > 0:
             try:
                 worker.join(left)
-            except BaseException as exc:  # noqa: BLE001 - raised again below
+            except BaseException as exc:
                 interrupted = exc
         if worker.is_alive():
             reason = "the store has not answered"
@@ -137,7 +140,7 @@ class CaptureUpload:
         try:
             failures = self._together(
                 [
-                    lambda s=stream, w=writer: self._finish_stream(s, w, retry_for)
+                    partial(self._finish_stream, stream, writer, retry_for)
                     for stream, writer in self._writers.items()
                 ],
                 quiet=True,
@@ -146,7 +149,7 @@ class CaptureUpload:
                 raise failures[0]
             if len(self._writers) == 1 or not all(self._final.values()):
                 self._seal(retry_for)
-        except Exception as exc:  # noqa: BLE001 - kept and reported, the run goes on
+        except Exception as exc:
             self.staged.keep(str(exc))
             self.staged.release()
             self._complain(self._kept(str(exc)), exc)
@@ -168,7 +171,7 @@ class CaptureUpload:
         if segments:
             try:
                 self._destination.files.rm_files(segments, missing_ok=True)
-            except Exception as exc:  # noqa: BLE001
+            except Exception as exc:
                 logger.info("segments of %s stay behind: %s", list(self.staged.log_key), exc)
 
     def _run(self) -> None:
@@ -186,11 +189,13 @@ class CaptureUpload:
         def run(call: Callable[[], object]) -> None:
             try:
                 call()
-            except Exception as exc:  # noqa: BLE001 - one stream's failure leaves the other alone
+            except Exception as exc:
                 failures.append(exc)
 
         others = [
-            threading.Thread(target=run, args=(call,), name="remote-store-fsspec-stream", daemon=True)
+            threading.Thread(
+                target=run, args=(call,), name="remote-store-fsspec-stream", daemon=True
+            )
             for call in calls[1:]
         ]
         for other in others:

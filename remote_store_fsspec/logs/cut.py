@@ -5,12 +5,16 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
-__all__ = ["SMALLEST_MARKED_LIMIT", "Truncation", "incomplete_tail"]
+__all__ = ["CONTINUATION_BYTES", "SMALLEST_MARKED_LIMIT", "Truncation", "incomplete_tail"]
 
 SMALLEST_MARKED_LIMIT: Final = 4096
 """Below this many bytes a limit leaves no room for a marker: the head is kept plainly, as
 Dagster's own suite for managers expects."""
 
+CONTINUATION_BYTES: Final = range(0x80, 0xC0)
+"""Bytes that only go on with a UTF-8 character."""
+
+_FIRST_BYTES: Final = {2: range(0xC0, 0xE0), 3: range(0xE0, 0xF0), 4: range(0xF0, 0xF8)}
 _MARKER_ROOM: Final = 256
 
 
@@ -20,11 +24,10 @@ def incomplete_tail(data: bytes) -> int:
     Returns:
         0 to 3. Bytes that are no UTF-8 at all count as finished.
     """
-    for back in range(1, min(3, len(data)) + 1):
-        byte = data[-back]
-        if byte & 0b1100_0000 == 0b1000_0000:
+    for back, byte in enumerate(reversed(data[-3:]), start=1):
+        if byte in CONTINUATION_BYTES:
             continue
-        length = 2 if byte >> 5 == 0b110 else 3 if byte >> 4 == 0b1110 else 4 if byte >> 3 == 0b11110 else 1
+        length = next((length for length, first in _FIRST_BYTES.items() if byte in first), 1)
         return back if length > back else 0
     return 0
 

@@ -43,7 +43,7 @@ class LogFiles(Protocol):
         self,
         path: str,
         maxdepth: int | None = None,
-        withdirs: bool = False,  # noqa: FBT001, FBT002 - fsspec's signature
+        withdirs: bool = False,
         *,
         detail: bool = False,
         prefix: str = "",

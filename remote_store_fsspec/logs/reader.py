@@ -158,7 +158,7 @@ class LogReader:
             fresh: Ask the store even if the log is remembered as complete.
         """
         key = tuple(log_key)
-        if not fresh and (known := self._remembered(key)) is not None:
+        if not fresh and (known := self.remembered(key)) is not None:
             return known
         folder, stem = self._layout.place(log_key)
         found = self._files.find(folder, maxdepth=1, detail=True, prefix=f"{stem}.")
@@ -251,7 +251,9 @@ class LogReader:
         )
         return answers
 
-    def _remembered(self, key: tuple[str, ...]) -> Snapshot | None:
+    def remembered(self, log_key: Sequence[str]) -> Snapshot | None:
+        """The last listing of a log that was complete a minute ago or less."""
+        key = tuple(log_key)
         with self._lock:
             entry = self._complete.get(key)
             if entry is None or time.monotonic() - entry[0] > _REMEMBER_SECONDS:

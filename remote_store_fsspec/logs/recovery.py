@@ -54,7 +54,7 @@ def _delete_segments(destination: Destination, staged: StagedCapture) -> None:
         ]
         if segments:
             destination.files.rm_files(segments, missing_ok=True)
-    except Exception as exc:  # noqa: BLE001 - final objects make segments invisible
+    except Exception as exc:
         logger.info("segments of %s stay behind: %s", list(staged.log_key), exc)
 
 

@@ -7,7 +7,7 @@ process of the same user with the same staging directory may take the lock and u
 Layout, below the staging directory::
 
     remote-store-fsspec-<uid>/                private to the user
-        <destination>/<capture>/              one folder per capture
+        <destination>/<time>-<key>-<random>/  one folder per capture
             lock  capture.json  out  err      pending.json once an upload has failed
         downloads/                            what the webserver is serving right now
 """
@@ -26,7 +26,7 @@ import tempfile
 import time
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from remote_store_fsspec.errors import ConfigError
 from remote_store_fsspec.logs.layout import STREAMS
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 
     from remote_store_fsspec.logs.layout import Stream
 
-__all__ = ["StagedCapture", "Staging", "private_folder"]
+__all__ = ["StagedCapture", "StagedFiles", "Staging", "private_folder"]
 
 _ABANDONED_SECONDS: Final = 3600.0
 
@@ -108,6 +108,20 @@ class StagedCapture:
         self.release()
 
 
+class StagedFiles(NamedTuple):
+    """A capture's files as any process of this host may read them.
+
+    Attributes:
+        folder: The capture's folder.
+        streams: The streams that are staged.
+        ended: Nothing will be added: its upload failed, or the process that captured is gone.
+    """
+
+    folder: Path
+    streams: tuple[Stream, ...]
+    ended: bool
+
+
 class Staging:
     """The captures staged for one destination.
 
@@ -144,7 +158,8 @@ class Staging:
             (building / "capture.json").write_text(json.dumps(about))
             for stream in streams:
                 os.close(os.open(building / stream, os.O_CREAT | os.O_WRONLY, 0o600))
-            folder = self.folder / f"{time.time_ns():x}{building.name.removeprefix('.new')}"
+            unique = building.name.removeprefix(".new-")
+            folder = self.folder / f"{time.time_ns():x}-{_key_digest(log_key)}-{unique}"
             building.rename(folder)
         except BaseException:
             shutil.rmtree(building, ignore_errors=True)
@@ -158,6 +173,20 @@ class Staging:
         except FileNotFoundError:
             return []
         return sorted(name for name in found if not name.startswith("."))
+
+    def find(self, log_key: Sequence[str]) -> StagedFiles | None:
+        """The newest staged capture of a log on this host, whichever process owns it."""
+        digest = _key_digest(log_key)
+        for name in reversed(self.names()):
+            if f"-{digest}-" not in name:
+                continue
+            folder = self.folder / name
+            about = _about(folder)
+            if about is not None and about["log_key"] == list(log_key):
+                streams = tuple(stream for stream in STREAMS if stream in about["streams"])
+                ended = (folder / "pending.json").exists() or not _is_locked(folder / "lock")
+                return StagedFiles(folder, streams, ended)
+        return None
 
     def leftovers(self) -> Iterator[StagedCapture]:
         """Captures that no process works on, each locked for the caller, oldest first."""
@@ -206,6 +235,24 @@ class Staging:
             pass
         os.close(lock)
         return None
+
+
+def _key_digest(log_key: Sequence[str]) -> str:
+    return hashlib.sha256(json.dumps(list(log_key)).encode()).hexdigest()[:16]
+
+
+def _is_locked(path: Path) -> bool:
+    try:
+        lock = os.open(path, os.O_RDWR)
+    except OSError:
+        return False
+    try:
+        fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except OSError:
+        return True
+    finally:
+        os.close(lock)
+    return False
 
 
 def _about(folder: Path) -> dict[str, Any] | None:

@@ -96,7 +96,7 @@ class LogStore:
         try:
             snapshot = snapshot or self.reader.snapshot(log_key)
             answers = self.reader.read(log_key, offsets, max_bytes, snapshot)
-        except Exception as exc:  # noqa: BLE001 - the reason goes to whoever looks at the log
+        except Exception as exc:
             answers = dict.fromkeys(STREAMS, exc)
             snapshot = None
         pages = {
@@ -178,7 +178,9 @@ class LogStore:
         """One sentence for the log pane: what could not be read, why, and what to do."""
         reason = str(failure) or type(failure).__name__
         if not isinstance(failure, StoreError):
-            reason = f"{self.files.display_url(self.layout.root)}: {type(failure).__name__}: {reason}"
+            reason = (
+                f"{self.files.display_url(self.layout.root)}: {type(failure).__name__}: {reason}"
+            )
         return (
             f"[remote-store-fsspec: this log cannot be read right now: {reason}. "
             "What is stored is not lost; it is shown once the store can be read again.]\n"

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from remote_store_fsspec.errors import ConfigError, InvalidPathError, ObjectExistsError
-from remote_store_fsspec.logs.cut import Truncation, incomplete_tail
+from remote_store_fsspec.logs.cut import CONTINUATION_BYTES, Truncation, incomplete_tail
 from remote_store_fsspec.logs.segments import Ledger, Upload
 
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from remote_store_fsspec.logs.files import LogFiles
     from remote_store_fsspec.logs.layout import Layout, Stream
 
-__all__ = ["Destination", "StreamWriter", "retrying"]
+__all__ = ["Destination", "StreamWriter", "retrying", "settled_size"]
 
 IN_MEMORY_BYTES: Final = 4 * 1024 * 1024
 """Larger ranges go through a temporary file beside the staged one, so that memory stays bounded."""
@@ -153,18 +153,10 @@ class StreamWriter:
         return True
 
     def _sendable(self) -> int:
-        """Bytes that keep their place whatever the stream grows to."""
-        try:
-            size = self.source.stat().st_size
-        except FileNotFoundError:
-            return 0
-        head = self._truncation.head
-        return min(size, self._head_end()) if head and size > head else size
+        return settled_size(self.source, self._truncation)
 
     def _head_end(self) -> int:
-        """The head's share of the limit, ended at a character."""
-        head = self._truncation.head
-        return head - incomplete_tail(self._read(max(0, head - 3), head))
+        return _head_end(self.source, self._truncation)
 
     def _send(self, upload: Upload) -> None:
         path = self._segment(upload.start)
@@ -206,7 +198,7 @@ class StreamWriter:
         if 0 <= line < len(near) - 1:
             return start + line + 1
         skipped = 0
-        while skipped < min(3, len(near)) and near[skipped] & 0b1100_0000 == 0b1000_0000:
+        while skipped < min(3, len(near)) and near[skipped] in CONTINUATION_BYTES:
             skipped += 1
         return start + skipped
 
@@ -261,6 +253,24 @@ def retrying(
             pause *= 2
 
 
+def settled_size(source: Path, truncation: Truncation) -> int:
+    """Bytes of a staged stream that keep their place whatever the stream grows to."""
+    try:
+        size = source.stat().st_size
+    except FileNotFoundError:
+        return 0
+    head = truncation.head
+    return min(size, _head_end(source, truncation)) if head and size > head else size
+
+
+def _head_end(source: Path, truncation: Truncation) -> int:
+    """The head's share of the limit, ended at a character."""
+    head = truncation.head
+    with source.open("rb") as file:
+        file.seek(max(0, head - 3))
+        return head - incomplete_tail(file.read(min(3, head)))
+
+
 @contextmanager
 def _scratch(folder: Path) -> Iterator[Path]:
     """An empty file beside the staged one, gone afterwards."""
@@ -270,5 +280,3 @@ def _scratch(folder: Path) -> Iterator[Path]:
         yield Path(name)
     finally:
         Path(name).unlink(missing_ok=True)
-
-
