@@ -12,6 +12,7 @@ PY := .venv/bin/python
 SETUP = $(PY) scripts/bootstrap.py
 PYTEST := $(PY) -m pytest -n $(WORKERS) --dist loadscope
 CODE := remote_store_fsspec conformance devservers demo benchmarks tests
+# A folder that has no code yet is no package to mypy.
 PACKAGES = $(patsubst %/__init__.py,%,$(wildcard $(CODE:=/__init__.py)))
 
 ##@ First steps
@@ -57,7 +58,7 @@ bench: .venv/.dev azurite openssh ## requests, bytes and memory against the othe
 	@$(PY) -m benchmarks $(ARGS)
 
 docs: .venv/.dev ## the documentation into site/, strictly
-	@echo "==> mkdocs" && $(PY) -m mkdocs build --strict --quiet
+	@echo "==> mkdocs" && NO_MKDOCS_2_WARNING=1 $(PY) -m mkdocs build --strict --quiet
 
 azurite: .venv/.python ## Azure's emulator, with npm into .tools
 	@$(SETUP) azurite

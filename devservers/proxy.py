@@ -218,7 +218,7 @@ class Proxy:
         listener.setblocking(False)
         self.port = int(listener.getsockname()[1])
         self._listener = listener
-        self._spawn(self._accept(listener))
+        asyncio.get_running_loop().add_reader(listener, self._accept, listener)
 
     async def _stop_listening(self) -> None:
         listener, self._listener = self._listener, None
@@ -245,19 +245,20 @@ class Proxy:
             connection.reset()
         return len(connections)
 
-    def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
-        task = asyncio.get_running_loop().create_task(work)
+    def _accept(self, listener: socket.socket) -> None:
+        try:
+            client, _ = listener.accept()
+        except OSError:  # the client has gone again
+            return
+        task = asyncio.get_running_loop().create_task(self._serve(client))
         self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
 
-    async def _accept(self, listener: socket.socket) -> None:
-        loop = asyncio.get_running_loop()
-        while listener is self._listener:
-            try:
-                client, _ = await loop.sock_accept(listener)
-            except OSError:
-                return
-            self._spawn(self._serve(client))
+        def done(task: asyncio.Task[None]) -> None:
+            self._tasks.discard(task)
+            if task.cancelled():
+                client.close()  # before its first step nothing else would
+
+        task.add_done_callback(done)
 
     async def _serve(self, client: socket.socket) -> None:
         with self._lock:

@@ -79,7 +79,9 @@ def run(title: str, command: list[str], *, hint: str, env: dict[str, str] | None
 
 def _last_line(log: Path) -> str:
     lines = log.read_text(errors="replace").splitlines()
-    return lines[-1].strip()[:80] if lines else "..."
+    # pip's notes about its own configuration say nothing about how far it is.
+    said = [line.strip() for line in lines if not line.startswith(("WARNING:", "npm warn"))]
+    return said[-1][:80] if said else "..."
 
 
 def venv() -> None:

@@ -8,9 +8,12 @@ from __future__ import annotations
 import shutil
 import subprocess
 import sys
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import bootstrap
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 VERSIONS = ("3.10", "3.11", "3.12", "3.13")
 OLDEST = "3.10"
