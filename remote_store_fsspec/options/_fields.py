@@ -38,6 +38,8 @@ class _Required:
 
 REQUIRED: Any = _Required()
 """The default of an option that has none."""
+_SHORT = 3
+"""Up to this length one wrong letter is half of a name."""
 
 
 @dataclass(frozen=True)
@@ -185,7 +187,8 @@ def _default(field: dataclasses.Field[Any]) -> Any:
 
 def nearest(name: str, known: Iterable[str]) -> str:
     """``; did you mean 'x'?`` when something known is close, else nothing."""
-    close = difflib.get_close_matches(name.lower(), list(known), n=1, cutoff=0.6)
+    cutoff = 0.5 if len(name) <= _SHORT else 0.6
+    close = difflib.get_close_matches(name.lower(), list(known), n=1, cutoff=cutoff)
     return f"; did you mean {close[0]!r}?" if close else ""
 
 

@@ -266,6 +266,8 @@ def translate_url(url: str, options: Mapping[str, Any]) -> tuple[Translation, st
             given[name] = value
     given = {**_from_fsspec_config(cls, protocol), **given}
     _fit(protocol, given)
+    if protocol == "memory":
+        base = base or "/"
     if protocol in _SSH:
         base = base or "."
         # sshfs's own default is to verify nothing; () is asyncssh's: the user's known hosts.

@@ -166,7 +166,8 @@ class AzureOptions(OptionSet):
         environment = bool(os.environ.get("AZURE_STORAGE_CONNECTION_STRING"))
         plain = host is not None and address is None
         if self.credential is None and (self.account_key or self.sas_token):
-            if plain and not environment:
+            # The SDK signs with the account that the host starts with, whatever it is told.
+            if plain and not environment and str(host).startswith(f"{name}."):
                 options: dict[str, Any] = {"account_name": name, "account_host": host}
                 if self.account_key:
                     return options | {"account_key": self.account_key}

@@ -44,7 +44,7 @@ class LocalOptions(OptionSet):
 def absolute(path: str) -> str:
     """A path of this machine, absolute and without ``..``, ``/`` between its elements."""
     # resolve() would replace a symlink by what it points to today.
-    return Path(os.path.abspath(Path(path).expanduser())).as_posix()  # noqa: PTH100 - as said
+    return Path(os.path.abspath(Path(path).expanduser())).as_posix()
 
 
 def make_folder(path: str, field: str) -> None:

@@ -333,26 +333,42 @@ def private_key(value: Any, field: str, passphrase: str | None = None) -> Any:
     """
     import asyncssh
 
+    if hasattr(value, "export_private_key"):
+        return value
     if callable(getattr(value, "write_private_key", None)):
         buffer = io.StringIO()
         value.write_private_key(buffer)
         value = buffer.getvalue()
     if isinstance(value, (str, bytes)) and "-----BEGIN" in _text(value):
+        pem = _pem(_text(value))
         try:
-            return asyncssh.import_private_key(_pem(_text(value)), passphrase)
-        except asyncssh.KeyEncryptionError:
-            problem = "is encrypted: write its passphrase into connect_kwargs.passphrase"
-        except (asyncssh.KeyImportError, ValueError):
+            return asyncssh.import_private_key(pem, passphrase)
+        except (asyncssh.KeyImportError, asyncssh.KeyEncryptionError, ValueError):
+            # Not chained: what the parser quotes may be the key.
             problem = "is not a private key that asyncssh can read"
+            if _encrypted(pem, passphrase):
+                problem = "is encrypted: write the right passphrase into connect_kwargs.passphrase"
         raise ConfigError(f"{field} {problem}", field=field)
     if isinstance(value, (str, os.PathLike)):
         return _key_file(value, field)
-    if hasattr(value, "export_private_key"):
-        return value
     raise ConfigError(
         f"{field} must be PEM text, a path or a key object, not a {type(value).__name__}",
         field=field,
     )
+
+
+def _encrypted(pem: str, passphrase: str | None) -> bool:
+    import asyncssh
+
+    if "ENCRYPTED" in pem:
+        return True
+    try:
+        asyncssh.import_private_key(pem, passphrase or "-")
+    except asyncssh.KeyEncryptionError:
+        return True
+    except (asyncssh.KeyImportError, ValueError):
+        return False
+    return False
 
 
 def _text(value: str | bytes) -> str:
