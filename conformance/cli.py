@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
 import os
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 from . import report
 from .core import Case, Outcome, cases_of, select
@@ -100,13 +101,16 @@ def _act(options: argparse.Namespace) -> int:
         raise _UsageError(message)
     sizes = Sizes.quick() if options.quick else Sizes()
     subject = _open(options, sizes)
-    quiet = options.json == "-"
-    out = sys.stderr if quiet else sys.stdout
-    progress = _Progress(len(cases), out)
-    result = run(
-        subject, cases, timeout=options.timeout, started=progress.started, finished=progress.finished
-    )
-    print(f"\n{report.summary(result)}", file=out)
+    with _output(2 if options.json == "-" else 1, apart=bool(options.manager)) as out:
+        progress = _Progress(len(cases), out)
+        result = run(
+            subject,
+            cases,
+            timeout=options.timeout,
+            started=progress.started,
+            finished=progress.finished,
+        )
+        print(f"\n{report.summary(result)}", file=out)
     if options.json:
         _save(options.json, report.dump_json(result))
     if options.junit:
@@ -114,6 +118,34 @@ def _act(options: argparse.Namespace) -> int:
     if result.interrupted or result.left_behind:
         return 2
     return 1 if result.failed else 0
+
+
+@contextlib.contextmanager
+def _output(number: int, *, apart: bool) -> Iterator[TextIO]:
+    """Where the table goes.
+
+    Args:
+        number: 1 for standard output, 2 for standard error.
+        apart: Silence the process's own streams meanwhile: Dagster mirrors there what a captured
+            step prints, and would mix it into the table.
+    """
+    if not apart:
+        yield sys.stdout if number == 1 else sys.stderr
+        return
+    sys.stdout.flush()
+    sys.stderr.flush()
+    saved = os.dup(1), os.dup(2)
+    nothing = os.open(os.devnull, os.O_WRONLY)
+    with os.fdopen(os.dup(number), "w", encoding="utf-8", buffering=1) as out:
+        os.dup2(nothing, 1)
+        os.dup2(nothing, 2)
+        try:
+            yield out
+        finally:
+            for descriptor, copy in zip((1, 2), saved, strict=True):
+                os.dup2(copy, descriptor)
+                os.close(copy)
+            os.close(nothing)
 
 
 def _contract(*, manager: bool) -> tuple[type[Any], ...]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 from collections.abc import Iterator, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from .spec import FilesystemSpec
 from .subject import Wire
@@ -18,29 +18,32 @@ if TYPE_CHECKING:
 
 __all__ = ["ProxyFaults", "redirected"]
 
+Spec = TypeVar("Spec")
 HTTP_KINDS = frozenset({"refuse", "blackhole", "403", "503", "503:2", "cut", "drop"})
 RAW_KINDS = frozenset({"refuse", "blackhole", "cut", "drop"})
 BODY_BYTES_BEFORE_A_CUT = 70_000
 
 
-class ProxyFaults:
+class ProxyFaults(Generic[Spec]):
     """The fault cases' view of a `devservers.proxy.Proxy`.
 
     Args:
-        spec: Opens the storage through the proxy.
+        spec: Opens the storage, or makes the manager, through the proxy.
         proxy: A started proxy.
         timeout: What the storage is configured to wait for one request, in seconds.
     """
 
-    def __init__(self, spec: FilesystemSpec, proxy: Proxy, *, timeout: float) -> None:
+    def __init__(self, spec: Spec, proxy: Proxy, *, timeout: float) -> None:
         self.spec = spec
         self.timeout = timeout
         self.kinds = RAW_KINDS if proxy.raw else HTTP_KINDS
         self._proxy = proxy
 
     @contextlib.contextmanager
-    def fault(self, kind: str) -> Iterator[None]:
-        """Misbehave inside the block."""
+    def fault(
+        self, kind: str, *, method: str | None = None, path: str | None = None
+    ) -> Iterator[None]:
+        """Misbehave inside the block, towards some requests or all."""
         from devservers.proxy import Blackhole, Refuse, Reset, Status
 
         status, _, times = kind.partition(":")
@@ -50,9 +53,9 @@ class ProxyFaults:
         elif kind == "blackhole":
             rule = self._proxy.fault(Blackhole())
         elif kind == "cut":
-            rule = self._proxy.fault(Reset(after=BODY_BYTES_BEFORE_A_CUT), times=1)
+            rule = self._proxy.fault(Reset(after=BODY_BYTES_BEFORE_A_CUT), method=method, path=path, times=1)
         else:
-            rule = self._proxy.fault(Status(int(status)), times=limit)
+            rule = self._proxy.fault(Status(int(status)), method=method, path=path, times=limit)
         try:
             yield
         finally:

@@ -64,7 +64,6 @@ class Quiet(Contract):
         """`storage_options`, printed."""
         fs = self.subject.fs
         self._silent("repr(fs.storage_options)", lambda: repr(fs.storage_options))
-        self._silent("repr(vars(fs))", lambda: repr(vars(fs)))
 
     @case()
     def an_open_file_shows_no_secret(self) -> None:
