@@ -1,0 +1,152 @@
+"""FTP's commands for :mod:`~remote_store_fsspec.backends.ftp`, on a connection of ``ftplib``."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from datetime import datetime, timezone
+from ftplib import error_perm, error_temp
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from ftplib import FTP
+
+    from remote_store_fsspec.backends.base import Info
+
+__all__ = ["Facts", "info_of", "list_folder", "look_at", "reply_code", "retrieve", "speaks_mlst"]
+
+Facts = dict[str, str]
+"""RFC 3659's facts of a file: ``type`` (``file``, ``dir``), ``size``, ``modify``."""
+_BLOCK = 2**16
+
+
+class _Enough(Exception):  # noqa: N818 - the end of a range, not an error
+    """Ends a transfer that has brought what was asked for."""
+
+
+def speaks_mlst(ftp: FTP) -> bool:
+    """Whether the server lists in the form made for programs (RFC 3659)."""
+    try:
+        features = ftp.sendcmd("FEAT")
+    except error_perm:
+        return False
+    return any(line.split()[:1] == ["MLST"] for line in features.splitlines())
+
+
+def look_at(ftp: FTP, path: str, *, mlst: bool) -> Facts:
+    """The facts of one path.
+
+    Raises:
+        ftplib.error_perm: It is not there, or may not be looked at.
+    """
+    if mlst:
+        lines = ftp.sendcmd(f"MLST {path}").splitlines()
+        return _parse(lines[1].lstrip(" "))[1]
+    try:
+        facts = {"type": "file", "size": str(ftp.size(path) or 0)}
+    except error_perm:
+        ftp.cwd(path)  # paths are absolute, so where the connection stands never matters
+        return {"type": "dir"}
+    with suppress(error_perm):
+        facts["modify"] = ftp.sendcmd(f"MDTM {path}").split()[1]
+    return facts
+
+
+def list_folder(ftp: FTP, path: str, *, mlst: bool) -> dict[str, Facts]:
+    """Names and facts of what lies in a folder.
+
+    Without MLSD, as on vsftpd, each name is looked at in turn, because the listing made
+    for people differs from server to server.
+
+    Raises:
+        ftplib.error_perm: It is not a folder, or may not be listed.
+    """
+    if mlst:
+        listing = bytearray()
+        ftp.retrbinary(f"MLSD {path}", listing.extend)
+        lines = bytes(listing).decode("utf-8", "surrogateescape").split("\r\n")
+        entries = dict(_parse(line) for line in lines if line)
+        return {name: facts for name, facts in entries.items() if facts["type"] in _LISTED}
+    ftp.cwd(path)
+    try:
+        names = ftp.nlst()
+    except error_perm:
+        names = []  # how some servers say that there is nothing
+    found = {}
+    for name in names:
+        last = name.rpartition("/")[2]
+        if last not in ("", ".", ".."):
+            with suppress(error_perm):
+                found[last] = look_at(ftp, f"{path.rstrip('/')}/{last}", mlst=False)
+    return found
+
+
+_LISTED = ("file", "dir", "other")
+
+
+def _parse(line: str) -> tuple[str, Facts]:
+    """One line of MLST or MLSD: ``type=file;size=3; name``."""
+    listed, _, name = line.partition(" ")
+    facts = {}
+    for fact in listed.split(";"):
+        key, _, value = fact.partition("=")
+        facts[key.lower()] = value
+    kind = facts.get("type", "").lower()
+    if kind not in ("file", "dir", "cdir", "pdir"):
+        kind = "other"
+    facts["type"] = kind
+    return name, facts
+
+
+def retrieve(
+    ftp: FTP, path: str, low: int, high: int, size: int, take: Callable[[bytes], object]
+) -> int:
+    """Hand the bytes ``[low, high)`` of a file to ``take``.
+
+    FTP has no end of a range: the transfer is cut off when enough has come, and what the
+    sockets hold by then has travelled for nothing.
+
+    Args:
+        ftp: The connection.
+        path: The file.
+        low: First byte.
+        high: The byte after the last.
+        size: Bytes in the file, so that a transfer to its end is not cut off.
+        take: Called with each piece.
+
+    Returns:
+        How many bytes came.
+    """
+    left = high - low
+
+    def piece(data: bytes) -> None:
+        nonlocal left
+        data = data[:left]
+        left -= len(data)
+        take(data)
+        if not left and high < size:
+            raise _Enough
+
+    try:
+        ftp.retrbinary(f"RETR {path}", piece, min(_BLOCK, left), low or None)
+    except _Enough:
+        with suppress(error_temp, error_perm):  # "transfer aborted", or not even noticed
+            ftp.voidresp()
+    return high - low - left
+
+
+def info_of(key: str, facts: Facts) -> Info:
+    """A server's facts as ours."""
+    kind = {"dir": "directory", "cdir": "directory", "file": "file"}.get(facts["type"], "other")
+    info: Info = {"name": key, "size": int(facts.get("size") or 0), "type": kind}
+    if kind != "file":
+        info["size"] = 0
+    if modified := facts.get("modify"):
+        moment = datetime.strptime(modified[:14], "%Y%m%d%H%M%S").replace(tzinfo=timezone.utc)
+        info["mtime"] = moment.timestamp()
+    return info
+
+
+def reply_code(exc: BaseException | None) -> str:
+    """The three digits of the reply that a server refused with; empty for anything else."""
+    return str(exc)[:3] if isinstance(exc, (error_perm, error_temp)) else ""
