@@ -6,7 +6,6 @@ import os
 from glob import has_magic
 from typing import TYPE_CHECKING, Any
 
-from fsspec.asyn import sync_wrapper
 from fsspec.callbacks import DEFAULT_CALLBACK
 from fsspec.utils import other_paths, stringify_path
 
@@ -47,8 +46,6 @@ class Copying(Looking):
                 int(info["size"]),
                 once=True,
             )
-
-    mv_file = sync_wrapper(_mv_file)
 
     async def _copy(
         self,

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from fsspec.asyn import sync, sync_wrapper
-
 from remote_store_fsspec import _paths
+from remote_store_fsspec._filesystem.blocking import run
 from remote_store_fsspec._filesystem.looking import Looking
 from remote_store_fsspec._filesystem.rooted import listed, refuse
 from remote_store_fsspec.errors import NotDirectoryError, ObjectNotFoundError
@@ -87,7 +86,7 @@ class Deleting(Looking):
         Raises:
             ObjectNotFoundError: Some were missing; the others are deleted.
         """
-        sync(self.loop, self._rm_files, paths, missing_ok)
+        run(self, self._rm_files, paths, missing_ok)
 
     def _complain_of(self, missing: list[str]) -> None:
         if missing:
@@ -105,5 +104,3 @@ class Deleting(Looking):
             return
         if self._backend.keeps_directories and key:
             await self._do(lambda: self._backend.rmdir(key), key)
-
-    rmdir = sync_wrapper(_rmdir)

@@ -5,8 +5,7 @@ from __future__ import annotations
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any
 
-from fsspec.asyn import sync, sync_wrapper
-
+from remote_store_fsspec._filesystem.blocking import run
 from remote_store_fsspec._filesystem.rooted import RootedFileSystem, refuse
 from remote_store_fsspec.errors import (
     NotDirectoryError,
@@ -175,8 +174,6 @@ class Looking(RootedFileSystem):
             )
         return datetime.fromtimestamp(info["mtime"], tz=timezone.utc)
 
-    modified = sync_wrapper(_modified)
-
     def created(self, path: str) -> datetime:
         """When the file was last written: most stores keep no other time."""
         moment: datetime = self.modified(path)
@@ -194,7 +191,7 @@ class Looking(RootedFileSystem):
             UnsupportedOperationError: The storage has no signed URLs, or the credential
                 in use cannot sign.
         """
-        url: str = sync(self.loop, self._sign, path, expiration, **kwargs)
+        url: str = run(self, self._sign, path, expiration, **kwargs)
         return url
 
     async def _sign(self, path: str, expiration: int = 100, **kwargs: Any) -> str:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
-from fsspec.asyn import AsyncFileSystem, get_loop, sync
+from fsspec.asyn import AsyncFileSystem, get_loop
 from fsspec.utils import stringify_path
 
 from remote_store_fsspec import _paths
+from remote_store_fsspec._filesystem.blocking import inherited_coroutines, mirror, run
 from remote_store_fsspec.backends import open_backend
 from remote_store_fsspec.backends.base import CONCURRENCY, on_io_loop
 from remote_store_fsspec.errors import ConfigError, IsDirectoryError
@@ -30,6 +31,12 @@ class RootedFileSystem(AsyncFileSystem):
 
     protocol = _paths.PROTOCOL
     cachable = True
+    mirror_sync_methods = False  # ours keep the error's type and text
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        for name, method in mirror(dict(vars(cls))).items():
+            setattr(cls, name, method)
 
     def __init__(
         self,
@@ -145,7 +152,7 @@ class RootedFileSystem(AsyncFileSystem):
     def close(self) -> None:
         """Release the connections; the filesystem reconnects when it is used again."""
         if get_loop().is_running():
-            sync(self.loop, self._close)
+            run(self, self._close)
 
     async def _do(
         self,
@@ -170,6 +177,10 @@ class RootedFileSystem(AsyncFileSystem):
 
     def _batch(self, batch_size: int | None) -> int:
         return batch_size or self.batch_size or CONCURRENCY
+
+
+for _name, _method in mirror(inherited_coroutines()).items():
+    setattr(RootedFileSystem, _name, _method)
 
 
 def refuse(unknown: Mapping[str, Any], method: str) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING, Any
 
-from fsspec.asyn import sync_wrapper
 from fsspec.callbacks import DEFAULT_CALLBACK
 
 from remote_store_fsspec import _paths
@@ -92,8 +91,6 @@ class Writing(Looking):
                 "touch(truncate=False) cannot change the time of an existing file",
                 url=self.display_url(path),
             )
-
-    touch = sync_wrapper(_touch)
 
     async def _makedirs(self, path: str, exist_ok: bool = False) -> None:
         key = self._strip_protocol(path)

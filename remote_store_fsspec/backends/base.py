@@ -51,8 +51,6 @@ or ``other``), and ``mtime`` (POSIX seconds), ``etag``, ``content_type`` where k
 
 CHUNK = 2**20
 """Bytes moved by one step of a streamed transfer."""
-LARGE = 256 * 2**20
-"""Bytes to allow time for where the size of a transfer is not known beforehand."""
 CONCURRENCY = 16
 """Requests of one bulk call under way at once."""
 _SLOWEST = 64 * 2**10
@@ -401,13 +399,13 @@ class Backend:
     async def read(self, key: str, start: int | None, end: int | None) -> bytes:
         """``data[start:end]`` of a file, moving no other bytes where the protocol can."""
         path = self.path(key)
-        if not start and end is None:
-            # One call, so that a writer cannot come between the size and the bytes.
-            whole: bytes = await self.step(self.invoke("cat_file", path), LARGE)
-            return whole
         info = await self.step(self.info(key))
         if info["type"] == "directory":
             raise IsDirectoryError("it is a directory", url=self.display_url(key))
+        if not start and end is None:
+            # The size only sets the deadline: a writer may have replaced the file since.
+            whole: bytes = await self.step(self.invoke("cat_file", path), info["size"])
+            return whole
         low, high = _paths.range_of(info["size"], start, end)
         if low == high:
             return b""
@@ -424,9 +422,11 @@ class Backend:
 
     async def download(self, key: str, lpath: str, callback: Callback) -> None:
         """Copy a file to a local path that nobody else looks at, in bounded memory."""
-        await self.step(
-            self.invoke("get_file", self.path(key), lpath, callback=callback), LARGE
-        )
+        size = (await self.step(self.info(key)))["size"]
+        await self.step(self.invoke("get_file", self.path(key), lpath, callback=callback), size)
+        if not callback.value:
+            callback.set_size(size)
+            callback.absolute_update(size)
 
     # -- writing --------------------------------------------------------------------------
 

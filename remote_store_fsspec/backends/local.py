@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING, Any
 from fsspec.callbacks import DEFAULT_CALLBACK
 
 from remote_store_fsspec import _paths
-from remote_store_fsspec.backends.base import CHUNK, LARGE, Backend, Info
+from remote_store_fsspec.backends.base import CHUNK, Backend, Info
 from remote_store_fsspec.errors import InvalidPathError, ObjectExistsError
 
 if TYPE_CHECKING:
+    import io
     from collections.abc import Iterable, Mapping
 
     from fsspec.callbacks import Callback
@@ -51,21 +52,18 @@ class LocalBackend(Backend):
 
     async def read(self, key: str, start: int | None, end: int | None) -> bytes:
         path = self.path(key)
-
-        def read() -> bytes:
-            # One open file throughout: a writer replaces the name, never these bytes.
-            with open(path, "rb") as file:
-                if not start and end is None:
-                    return file.read()
-                low, high = _paths.range_of(os.fstat(file.fileno()).st_size, start, end)
-                file.seek(low)
-                return file.read(high - low)
-
-        return await self.step(self._threads.run(read), LARGE)
+        # One open file throughout: a writer replaces the name, never these bytes.
+        file = await self.step(self._threads.run(lambda: open(path, "rb", buffering=0)))  # noqa: SIM115
+        with file:
+            low, high = _paths.range_of(os.fstat(file.fileno()).st_size, start, end)
+            return await self.step(
+                self._threads.run(lambda: _read_exactly(file, low, high)), high - low
+            )
 
     async def download(self, key: str, lpath: str, callback: Callback) -> None:
         path = self.path(key)
-        await self.step(self._threads.run(lambda: _copy(path, lpath, callback)), LARGE)
+        size = (await self.step(self.info(key)))["size"]
+        await self.step(self._threads.run(lambda: _copy(path, lpath, callback)), size)
 
     async def upload(
         self,
@@ -126,6 +124,15 @@ class LocalBackend(Backend):
     async def rmdir(self, key: str) -> None:
         path = self.path(key)
         await self._threads.run(lambda: os.rmdir(path))
+
+
+def _read_exactly(file: io.FileIO, low: int, high: int) -> bytes:
+    file.seek(low)
+    pieces = []
+    while low < high and (piece := file.read(high - low)):
+        pieces.append(piece)
+        low += len(piece)
+    return b"".join(pieces)
 
 
 def _copy(source: str, target: str, callback: Callback) -> None:
