@@ -25,12 +25,13 @@ AZURITE_MAIN = TOOLS / "node_modules/azurite/dist/src/blob/main.js"
 OLDEST_PIP_WITH_GROUPS = (25, 1)
 HEARTBEAT_SECONDS = 5
 
+# What each set installs, and how the terminal calls it.
 SETS = {
-    "demo": ["-e", ".[dagster]", "--group", "demo"],
-    "demo-s3": ["-e", ".[dagster,s3]", "--group", "demo-s3"],
-    "demo-azure": ["-e", ".[dagster,azure]", "--group", "demo-azure"],
-    "demo-sftp": ["-e", ".[dagster,sftp]"],
-    "dev": ["-e", ".[all]", "--group", "dev"],
+    "demo": ("Dagster and its webserver", ["-e", ".[dagster]", "--group", "demo"]),
+    "demo-s3": ("the S3 client and moto", ["-e", ".[dagster,s3]", "--group", "demo-s3"]),
+    "demo-azure": ("the Azure client", ["-e", ".[dagster,azure]", "--group", "demo-azure"]),
+    "demo-sftp": ("the SFTP client", ["-e", ".[dagster,sftp]"]),
+    "dev": ("every extra, server and developer's tool", ["-e", ".[all]", "--group", "dev"]),
 }
 
 
@@ -134,10 +135,10 @@ def pip_version(python: Path) -> tuple[int, ...]:
 def install(names: list[str]) -> None:
     """Installs the named sets of `SETS` into .venv, at the versions of constraints.txt."""
     for name in names:
-        packages = SETS[name]
-        minutes = "a minute or two" if name == "dev" else "half a minute"
+        what, packages = SETS[name]
+        minutes = "two or three minutes" if name == "dev" else "a minute"
         run(
-            f"Installing {' '.join(packages)} into .venv (about {minutes} the first time)",
+            f"Installing {what} into .venv (about {minutes} the first time)",
             [
                 *pip(VENV / "bin" / "python"),
                 *("install", "--progress-bar", "off", "-c", "constraints.txt", *packages),
