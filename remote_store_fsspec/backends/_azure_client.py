@@ -1,0 +1,210 @@
+"""How ``adlfs`` is opened for :mod:`remote_store_fsspec.backends.azure`.
+
+``adlfs`` finds the account and the credential; the client it builds from them waits up to
+six minutes for a dead service and loads 32 MiB at once, so a bounded one takes its place.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import atexit
+import os
+import threading
+import weakref
+from typing import TYPE_CHECKING, Any
+
+from fsspec.asyn import get_loop
+
+from remote_store_fsspec.errors import ConfigError, MissingExtraError
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Mapping
+
+    from azure.storage.blob.aio import BlobServiceClient
+
+__all__ = ["SINGLE_GET", "SINGLE_PUT", "Connections", "open_adlfs"]
+
+SINGLE_GET = 32 * 2**20
+"""Bytes that one request may bring."""
+SINGLE_PUT = 4 * 2**20
+"""Bytes up to which a blob is written by one request."""
+_PROOFS = ("account_key", "credential", "sas_token")
+_CLOSING_SECONDS = 2.0
+_ATTEMPTS = 3
+_BODY_PIECE = 256 * 2**10
+
+_open: set[Connections] = set()
+_open_lock = threading.Lock()
+
+
+class Connections:
+    """What an opened filesystem holds: its service client and the credentials adlfs made.
+
+    Closed by :meth:`close`, when the filesystem is collected, or when the interpreter exits;
+    aiohttp warns about each session that is not.
+    """
+
+    def __init__(self, inner: Any, borrowed: Any) -> None:
+        self._client = inner.service_client
+        self._credentials = [
+            credential
+            for credential in (inner.credential, inner.sync_credential)
+            if hasattr(credential, "close") and credential is not borrowed
+        ]
+        self._pid = os.getpid()
+        with _open_lock:
+            _open.add(self)
+
+    @property
+    def inherited(self) -> bool:
+        """Whether this process got them from its parent by a fork, and may not touch them."""
+        return self._pid != os.getpid()
+
+    async def close(self) -> None:
+        """Close them; a second time does nothing."""
+        with _open_lock:
+            if self not in _open:
+                return
+            _open.remove(self)
+        await self._client.close()
+        for credential in self._credentials:
+            closing = credential.close()
+            if asyncio.iscoroutine(closing):
+                await closing
+
+
+def open_adlfs(options: Mapping[str, Any], *, timeout: float) -> Any:
+    """An ``AzureBlobFileSystem`` whose service client gives up in bounded time.
+
+    Args:
+        options: Keywords of ``AzureBlobFileSystem``.
+        timeout: Seconds that one request may take.
+
+    Raises:
+        ConfigError: The options name no account, or a value in them is malformed.
+        MissingExtraError: ``adlfs`` is not installed.
+    """
+    try:
+        from adlfs import AzureBlobFileSystem
+    except ImportError as exc:
+        raise MissingExtraError.for_extra("azure", needed_for="Azure storage") from exc
+
+    class ExplicitAzureBlobFileSystem(AzureBlobFileSystem):
+        """Prefers what it was given to the environment, and closes without its finalisers."""
+
+        def do_connect(self) -> None:
+            if options.get("account_name") and not options.get("connection_string"):
+                # adlfs would go to the account of AZURE_STORAGE_CONNECTION_STRING instead.
+                self.connection_string = None
+                _prefer_given(self, options)
+            super().do_connect()
+            self.service_client: Any = _bounded(self.service_client, options, timeout)
+
+    try:
+        inner = ExplicitAzureBlobFileSystem(skip_instance_cache=True, **options)
+    except ValueError:
+        # Without the cause: it may quote the connection string.
+        raise ConfigError(
+            "azure storage needs account_name (and a credential where the account is not "
+            "public) or a valid connection_string",
+            field="account_name",
+        ) from None
+    _replace_finalisers(inner, Connections(inner, options.get("credential")))
+    return inner
+
+
+def _prefer_given(inner: Any, options: Mapping[str, Any]) -> None:
+    if options.get("anon") or any(options.get(name) for name in (*_PROOFS, "client_id")):
+        for name in _PROOFS:
+            setattr(inner, name, options.get(name))
+    if inner.anon or any(getattr(inner, name) for name in _PROOFS):
+        return
+    made = (
+        inner._get_credential_from_service_principal()  # noqa: SLF001 - adlfs has no other way
+        if inner.client_id
+        else inner._get_default_azure_credential()  # noqa: SLF001
+    )
+    inner.credential, inner.sync_credential = made
+
+
+def _bounded(built: Any, options: Mapping[str, Any], timeout: float) -> BlobServiceClient:
+    """The same account and credential, with limits on time and memory."""
+    from azure.storage.blob.aio import BlobServiceClient
+
+    client = BlobServiceClient(
+        built.primary_endpoint,
+        credential=built.credential,
+        secondary_hostname=built.secondary_hostname or None,
+        connection_timeout=options.get("connection_timeout") or min(10.0, timeout),
+        read_timeout=options.get("read_timeout") or min(20.0, timeout / _ATTEMPTS),
+        retry_total=_ATTEMPTS - 1,
+        initial_backoff=0,  # about two seconds before the second attempt, four before the third
+        increment_base=2,
+        random_jitter_range=1,
+        max_single_get_size=SINGLE_GET,
+        max_single_put_size=SINGLE_PUT,
+        raw_request_hook=_send_in_pieces,
+    )
+    if built.location_mode != client.location_mode:
+        client.location_mode = built.location_mode
+    return client
+
+
+class _Body:
+    """Bytes that are sent piece by piece, from the beginning at each attempt.
+
+    aiohttp warns about more than a mebibyte of plain bytes, and closes a ``BytesIO``, with
+    which the SDK cannot try again.
+    """
+
+    def __init__(self, data: bytes) -> None:
+        self._data = data
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        for at in range(0, len(self._data), _BODY_PIECE):
+            yield self._data[at : at + _BODY_PIECE]
+
+
+def _send_in_pieces(request: Any) -> None:
+    data = request.http_request.data
+    if isinstance(data, bytes) and len(data) > _BODY_PIECE:
+        request.http_request.data = _Body(data)
+
+
+def _replace_finalisers(inner: Any, connections: Connections) -> None:
+    """Take off the finalisers by which adlfs closes, and put one in their place.
+
+    Theirs hold the filesystem they are to close, so it would never be collected; and in a
+    forked child they wait at exit, for ever, for a loop that runs in the parent only.
+    """
+    for finaliser in list(getattr(weakref.finalize, "_registry", ())):
+        alive = finaliser.peek()
+        if alive is not None and alive[0] is inner:
+            finaliser.detach()
+    inner.connections = connections
+    weakref.finalize(inner, _close_soon, connections, get_loop()).atexit = False
+
+
+def _close_soon(connections: Connections, loop: asyncio.AbstractEventLoop) -> None:
+    if not connections.inherited and loop.is_running():
+        asyncio.run_coroutine_threadsafe(connections.close(), loop)
+
+
+def _close_all() -> None:
+    with _open_lock:
+        left = [connections for connections in _open if not connections.inherited]
+    loop = get_loop() if left else None
+    if loop is None or not loop.is_running():
+        return
+
+    async def close() -> None:
+        await asyncio.gather(*(one.close() for one in left), return_exceptions=True)
+
+    closing = asyncio.run_coroutine_threadsafe(close(), loop)
+    try:
+        closing.result(_CLOSING_SECONDS)
+    except Exception:
+        closing.cancel()
+
+
+atexit.register(_close_all)
