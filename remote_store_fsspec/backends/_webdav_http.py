@@ -1,0 +1,203 @@
+"""WebDAV's requests and answers for :mod:`~remote_store_fsspec.backends.webdav`."""
+
+from __future__ import annotations
+
+import re
+import time
+from dataclasses import dataclass
+from email.utils import parsedate_to_datetime
+from typing import TYPE_CHECKING, Any
+from urllib.parse import quote, unquote
+from xml.etree import ElementTree as ET
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    import httpx
+
+__all__ = ["PROPERTIES", "Answer", "Member", "Range", "members", "quoted", "request"]
+
+PROPERTIES = (
+    b'<?xml version="1.0" encoding="utf-8"?><propfind xmlns="DAV:"><prop><resourcetype/>'
+    b"<getcontentlength/><getlastmodified/><getetag/><getcontenttype/></prop></propfind>"
+)
+_ATTEMPTS = 3
+_PAUSE_SECONDS = 0.2
+_PASSING = frozenset({429, 500, 502, 503, 504})
+"""Statuses that a second attempt may not meet; a 500 is how wsgidav answers a lost race."""
+
+
+def quoted(path: str) -> str:
+    """A path for a URL: every character of a name is data."""
+    return quote(path, safe="/", errors="surrogateescape")
+
+
+@dataclass
+class Answer:
+    """What a server said, and whether it had to be asked again.
+
+    After a second attempt "not there" may mean that the first one took effect.
+    """
+
+    response: httpx.Response
+    again: bool
+
+
+def request(
+    http: httpx.Client,
+    method: str,
+    url: str,
+    headers: Mapping[str, str] | None = None,
+    content: Callable[[], Any] | None = None,
+) -> Answer:
+    """Make one request, twice more when the connection breaks or the server is busy.
+
+    Args:
+        http: The client.
+        method: The HTTP method, one that may be repeated.
+        url: Where.
+        headers: Request headers.
+        content: Makes the body, from its start.
+    """
+    import httpx
+
+    for attempt in range(_ATTEMPTS):
+        last = attempt == _ATTEMPTS - 1
+        try:
+            response = http.request(
+                method,
+                url,
+                headers=dict(headers or {}),
+                content=content() if content is not None else None,
+                follow_redirects=method == "PROPFIND",
+            )
+        except httpx.TimeoutException:
+            raise
+        except httpx.TransportError:
+            if last:
+                raise
+        else:
+            if last or response.status_code not in _PASSING:
+                return Answer(response, again=attempt > 0)
+        time.sleep(_PAUSE_SECONDS * 4**attempt)
+    raise AssertionError  # pragma: no cover - the loop returns or raises
+
+
+@dataclass(frozen=True)
+class Member:
+    """One resource of a listing.
+
+    Attributes:
+        name: Its last path element, decoded once; empty for the collection asked about.
+        is_folder: Whether it is a collection.
+        status: HTTP status of this member alone, where the server gives one.
+        size: Bytes.
+        mtime: POSIX seconds of the last change.
+        etag: The entity tag as the server spells it.
+        content_type: Its media type.
+    """
+
+    name: str
+    is_folder: bool
+    status: int
+    size: int = 0
+    mtime: float | None = None
+    etag: str | None = None
+    content_type: str | None = None
+
+
+def members(text: bytes) -> list[Member]:
+    """The resources of a 207 answer, the one asked about first.
+
+    Raises:
+        xml.etree.ElementTree.ParseError: It is not XML, so not WebDAV's.
+    """
+    found: list[tuple[list[str], ET.Element]] = []
+    for response in ET.fromstring(text).iter("{DAV:}response"):  # noqa: S314 - expat stops bombs
+        href = (response.findtext("{DAV:}href") or "").strip()
+        path = re.sub(r"^[A-Za-z][A-Za-z0-9+.-]*://[^/]*", "", href).strip("/")
+        found.append((path.split("/") if path else [], response))
+    found.sort(key=lambda one: len(one[0]))
+    depth = len(found[0][0]) if found else 0
+    return [
+        _member("" if len(path) == depth else path[-1], response)
+        for path, response in found
+        if len(path) <= depth + 1
+    ]
+
+
+def _member(name: str, response: ET.Element) -> Member:
+    properties: dict[str, ET.Element] = {}
+    for propstat in response.iter("{DAV:}propstat"):
+        if _status(propstat) in (0, 200):
+            properties.update((p.tag, p) for prop in propstat.iter("{DAV:}prop") for p in prop)
+
+    def text(tag: str) -> str | None:
+        element = properties.get("{DAV:}" + tag)
+        return (element.text or None) if element is not None else None
+
+    kind = properties.get("{DAV:}resourcetype")
+    changed = text("getlastmodified")
+    return Member(
+        name=unquote(name, errors="surrogateescape"),
+        is_folder=kind is not None and kind.find("{DAV:}collection") is not None,
+        status=_status(response),
+        size=int(text("getcontentlength") or 0),
+        mtime=parsedate_to_datetime(changed).timestamp() if changed else None,
+        etag=text("getetag"),
+        content_type=text("getcontenttype"),
+    )
+
+
+def _status(element: ET.Element) -> int:
+    line = element.findtext("{DAV:}status") or ""
+    code = line.split()[1:2]
+    return int(code[0]) if code else 0
+
+
+@dataclass(frozen=True)
+class Range:
+    """A part of a file as HTTP can ask for it without its size.
+
+    Attributes:
+        start: First byte; negative counts from the end.
+        end: The byte after the last, or None for all that follow.
+    """
+
+    start: int
+    end: int | None
+
+    @classmethod
+    def of(cls, start: int | None, end: int | None) -> Range | None:
+        """The range ``[start:end]``; None when only the size can tell what it is."""
+        start = start or 0
+        if end is not None and (start < 0 or end <= start):
+            return None
+        return cls(start, end)
+
+    @property
+    def header(self) -> dict[str, str]:
+        """The request header; empty for the whole file."""
+        if not self.start and self.end is None:
+            return {}
+        if self.start < 0:
+            return {"Range": f"bytes={self.start}"}
+        return {"Range": f"bytes={self.start}-{'' if self.end is None else self.end - 1}"}
+
+    def fetch(self, response: httpx.Response) -> bytes:
+        """The range's bytes from a streamed answer, which may be the whole file."""
+        if response.status_code != 200 or not self.header:  # noqa: PLR2004 - HTTP's own number
+            return b"".join(response.iter_bytes())
+        if self.start < 0:
+            return b"".join(response.iter_bytes())[self.start :]
+        at, pieces = 0, []
+        for piece in response.iter_bytes():
+            pieces.append(piece[max(self.start - at, 0) : _less(self.end, at)])
+            at += len(piece)
+            if self.end is not None and at >= self.end:
+                break  # the server does not do ranges: leave the rest
+        return b"".join(pieces)
+
+
+def _less(end: int | None, at: int) -> int | None:
+    return None if end is None else max(end - at, 0)
