@@ -22,7 +22,9 @@ def test_any_bytes_lose_three_at_most(data: bytes) -> None:
     assert 0 <= incomplete_tail(data) <= min(3, len(data))
 
 
-@pytest.mark.parametrize("data", [b"", b"abc", "é".encode(), "😀".encode(), b"\x80\x80\x80", b"\xff"])
+@pytest.mark.parametrize(
+    "data", [b"", b"abc", "é".encode(), "😀".encode(), b"\x80\x80\x80", b"\xff"]
+)
 def test_finished_bytes_are_kept(data: bytes) -> None:
     assert incomplete_tail(data) == 0
 
