@@ -89,7 +89,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Returns 0 when everything that was captured was found, and 1 when not."""
     arguments = _arguments(argv)
     screen = Screen()
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    # Both end everything that was started; a shell's background job ignores Ctrl-C otherwise.
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.default_int_handler)
     try:
         return 0 if _run(arguments, screen) else 1
     except (SetupError, ServerFailed, FileExistsError) as exc:

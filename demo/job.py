@@ -18,7 +18,7 @@ from dagster import Definitions, InitLoggerContext, job, logger, multiprocess_ex
 
 from demo.printed import RUN_LOG_VARIABLE, Printed
 
-SLOW_LINES: Final = 16
+SLOW_LINES: Final = 20
 SLOW_SECONDS: Final = 0.5
 STEPS_AT_ONCE: Final = 3
 
@@ -41,7 +41,7 @@ def prints_a_lot() -> None:
     printed.out("the last of many lines")
 
 
-@op
+@op(tags={"dagster/priority": "1"})  # starts first; the others run meanwhile
 def prints_slowly() -> None:
     """A line every half second: what a live view is for."""
     printed = Printed("prints_slowly", again=True)

@@ -73,6 +73,9 @@ class Story:
 
                 # Makes the databases, before another process wants them too.
                 instance = stack.enter_context(DagsterInstance.get())
+            with screen.working("opening the destination"):
+                # The first look loads the store's library, which takes seconds on a busy machine.
+                instance.compute_log_manager.get_log_data(["demo", "nothing"])
             process = stack.enter_context(running(_RUN_COMMAND, self._environment("run"), log))
             watched = Watcher(instance, screen).follow(process, log)
         screen.moment(f"run ended: {watched.status}")
@@ -84,12 +87,9 @@ class Story:
 
         check = self.verdict.check
         right = watched.failed == [FAILING_STEP] and len(watched.succeeded) == len(STEPS) - 1
-        failed = ", ".join(watched.failed) or "none"
-        check(
-            right,
-            f"the run: {len(watched.succeeded)} steps succeeded; meant to fail: "
-            f"{FAILING_STEP}; failed: {failed}",
-        )
+        failed = f"{', '.join(watched.failed) or 'nothing'} failed"
+        meant = ", as it is meant to" if right else f", {FAILING_STEP} is meant to"
+        check(right, f"the run: {len(watched.succeeded)} steps succeeded; {failed}{meant}")
         check(
             watched.arrivals >= _LEAST_ARRIVALS,
             f"live: {watched.live_lines} of {SLOW_LINES} lines read by another process, in "
@@ -202,6 +202,6 @@ class Story:
             word = screen.style("Yes", "green")
             screen.say(f"{word}: {len(expected)} logs, {total}, byte for byte.")
         else:
-            screen.say(
-                f"{screen.style('No', 'red')}: {len(self.verdict.checks)} checks, see above."
-            )
+            failed = sum(not passed for passed, _ in self.verdict.checks)
+            word = screen.style("No", "red")
+            screen.say(f"{word}: {failed} checks failed; everything is kept in {self._home.folder}")

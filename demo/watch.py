@@ -111,7 +111,7 @@ class Watcher:
 
     def _tail(self) -> int:
         """Shows the slow step's new lines; returns how many."""
-        if self._slow_key is None:
+        if self._slow_key is None or SLOW_STEP not in self._started:
             return 0
         data = self._instance.compute_log_manager.get_log_data(self._slow_key, self._log)
         self._log = data.cursor
