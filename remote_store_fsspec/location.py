@@ -8,6 +8,7 @@ references to environment variables as references; :meth:`Location.target` looks
 
 from __future__ import annotations
 
+import importlib
 import importlib.util
 import os
 from collections.abc import Hashable, Mapping
@@ -26,7 +27,7 @@ from remote_store_fsspec.options._urls import (
     translate_url,
 )
 from remote_store_fsspec.options.local import make_folder
-from remote_store_fsspec.secrets import Secret, mask, mask_text, mask_url, remember_all
+from remote_store_fsspec.secrets import Secret, mask, mask_text, mask_url, redact_logs, remember_all
 
 __all__ = ["OPERATIONS", "Location", "clean_root_path", "resolve_location"]
 
@@ -170,8 +171,11 @@ class _BackendLocation(Location):
         return _below(shown, self.root_path)
 
     def target(self) -> Target:
-        translation = self._option_class().build(self._options, self._where).translate(self._where)
-        remember_all(translation.options)
+        cls = self._option_class()
+        translation = cls.build(self._options, self._where).translate(self._where)
+        if cls.library is not None:
+            importlib.import_module(cls.library)  # its loggers exist only from here on
+        _keep_out_of_logs(translation.options)
         return Target(
             translation.protocol,
             _made(translation.protocol, _below(translation.base, self.root_path), "root_path"),
@@ -211,7 +215,7 @@ class _UrlLocation(Location):
     def target(self) -> Target:
         options = resolve(self._options, "storage_options")
         translation, chained = translate_url(self._text(), options)
-        remember_all(translation.options)
+        _keep_out_of_logs(translation.options)
         return Target(
             translation.protocol,
             _made(translation.protocol, _below(translation.base, self.root_path), "root_path"),
@@ -393,6 +397,11 @@ def clean_root_path(root_path: Any, field: str = "root_path") -> str:
             field=field,
         )
     return "/".join(elements)
+
+
+def _keep_out_of_logs(options: Mapping[str, Any]) -> None:
+    remember_all(options)
+    redact_logs()
 
 
 def _below(place: str, path: str) -> str:

@@ -107,7 +107,7 @@ class Secret:
     def __repr__(self) -> str:
         # fsspec tells instances apart by the text of their options: two secrets must not
         # look alike, or one filesystem would be handed out for both.
-        mark = hashlib.blake2b(self._text.encode(), key=_PROCESS_KEY, digest_size=4)
+        mark = hashlib.blake2b(self._text.encode(), key=_PROCESS_KEY, digest_size=8)
         return f"Secret({MASK!r} #{mark.hexdigest()})"
 
     def __str__(self) -> str:

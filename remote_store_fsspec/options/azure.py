@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import os
-from collections.abc import Mapping  # noqa: TC003 - get_type_hints reads it
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 from urllib.parse import urlsplit
@@ -163,27 +162,18 @@ class AzureOptions(OptionSet):
     def _account(self, where: str) -> dict[str, Any]:
         """The account and how to prove oneself to it."""
         name, host, address = self._address(where)
-        environment = bool(os.environ.get("AZURE_STORAGE_CONNECTION_STRING"))
         plain = host is not None and address is None
         if self.credential is None and (self.account_key or self.sas_token):
             # The SDK signs with the account that the host starts with, whatever it is told.
-            if plain and not environment and str(host).startswith(f"{name}."):
+            if plain and str(host).startswith(f"{name}."):
                 options: dict[str, Any] = {"account_name": name, "account_host": host}
                 if self.account_key:
                     return options | {"account_key": self.account_key}
                 return options | {"sas_token": str(self.sas_token)}
-            # The only form that says http or a path, and the only one adlfs does not let
-            # AZURE_STORAGE_CONNECTION_STRING override with another account.
+            # The only form that says http, a path, or an account that the host does not.
             return {
                 "connection_string": self._connection_string(name, address or f"https://{host}")
             }
-        if environment:
-            raise ConfigError(
-                f"{where}: AZURE_STORAGE_CONNECTION_STRING is set, and adlfs would use that "
-                f"account instead of {name!r}; unset it here, or write connection_string, "
-                "account_key or sas_token",
-                field=f"{where}.account_name",
-            )
         if not plain:
             raise ConfigError(
                 f"{where}.account_url is not the https address of a host, which only "

@@ -308,18 +308,6 @@ def test_a_connection_string_wins_as_it_does_in_remote_store(open_azure: Any) ->
     assert inner.service_client.account_name == "other"
 
 
-def test_another_account_in_the_environment_changes_nothing(
-    open_azure: Any, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv(
-        "AZURE_STORAGE_CONNECTION_STRING",
-        f"DefaultEndpointsProtocol=https;AccountName=other;AccountKey={ACCOUNT_KEY}",
-    )
-    assert open_azure(account_name="acc", account_key="eA==").service_client.account_name == "acc"
-    with pytest.raises(ConfigError, match="AZURE_STORAGE_CONNECTION_STRING is set"):
-        target_of("azure", container="c", account_name="acc")
-
-
 def test_timeouts_and_block_size_arrive_at_adlfs(open_azure: Any) -> None:
     inner = open_azure(
         account_name="acc",
