@@ -7,70 +7,25 @@ six minutes for a dead service and loads 32 MiB at once, so a bounded one takes 
 from __future__ import annotations
 
 import asyncio
-import atexit
-import os
-import threading
-import weakref
 from typing import TYPE_CHECKING, Any
 
-from fsspec.asyn import get_loop
-
+from remote_store_fsspec.backends._closing import take_over_closing
 from remote_store_fsspec.errors import ConfigError, MissingExtraError
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Mapping
+    from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 
     from azure.storage.blob.aio import BlobServiceClient
 
-__all__ = ["SINGLE_GET", "SINGLE_PUT", "Connections", "open_adlfs"]
+__all__ = ["SINGLE_GET", "SINGLE_PUT", "open_adlfs"]
 
 SINGLE_GET = 32 * 2**20
 """Bytes that one request may bring."""
 SINGLE_PUT = 4 * 2**20
 """Bytes up to which a blob is written by one request."""
 _PROOFS = ("account_key", "credential", "sas_token")
-_CLOSING_SECONDS = 2.0
 _ATTEMPTS = 3
 _BODY_PIECE = 256 * 2**10
-
-_open: set[Connections] = set()
-_open_lock = threading.Lock()
-
-
-class Connections:
-    """What an opened filesystem holds: its service client and the credentials adlfs made.
-
-    Closed by :meth:`close`, when the filesystem is collected, or when the interpreter exits;
-    aiohttp warns about each session that is not.
-    """
-
-    def __init__(self, inner: Any, borrowed: Any) -> None:
-        self._client = inner.service_client
-        self._credentials = [
-            credential
-            for credential in (inner.credential, inner.sync_credential)
-            if hasattr(credential, "close") and credential is not borrowed
-        ]
-        self._pid = os.getpid()
-        with _open_lock:
-            _open.add(self)
-
-    @property
-    def inherited(self) -> bool:
-        """Whether this process got them from its parent by a fork, and may not touch them."""
-        return self._pid != os.getpid()
-
-    async def close(self) -> None:
-        """Close them; a second time does nothing."""
-        with _open_lock:
-            if self not in _open:
-                return
-            _open.remove(self)
-        await self._client.close()
-        for credential in self._credentials:
-            closing = credential.close()
-            if asyncio.iscoroutine(closing):
-                await closing
 
 
 def open_adlfs(options: Mapping[str, Any], *, timeout: float) -> Any:
@@ -109,7 +64,12 @@ def open_adlfs(options: Mapping[str, Any], *, timeout: float) -> Any:
             "public) or a valid connection_string",
             field="account_name",
         ) from None
-    _replace_finalisers(inner, Connections(inner, options.get("credential")))
+    made = [
+        credential
+        for credential in (inner.credential, inner.sync_credential)
+        if hasattr(credential, "close") and credential is not options.get("credential")
+    ]
+    inner.connections = take_over_closing(inner, _closer(inner.service_client, made))
     return inner
 
 
@@ -171,40 +131,12 @@ def _send_in_pieces(request: Any) -> None:
         request.http_request.data = _Body(data)
 
 
-def _replace_finalisers(inner: Any, connections: Connections) -> None:
-    """Take off the finalisers by which adlfs closes, and put one in their place.
-
-    Theirs hold the filesystem they are to close, so it would never be collected; and in a
-    forked child they wait at exit, for ever, for a loop that runs in the parent only.
-    """
-    for finaliser in list(getattr(weakref.finalize, "_registry", ())):
-        alive = finaliser.peek()
-        if alive is not None and alive[0] is inner:
-            finaliser.detach()
-    inner.connections = connections
-    weakref.finalize(inner, _close_soon, connections, get_loop()).atexit = False
-
-
-def _close_soon(connections: Connections, loop: asyncio.AbstractEventLoop) -> None:
-    if not connections.inherited and loop.is_running():
-        asyncio.run_coroutine_threadsafe(connections.close(), loop)
-
-
-def _close_all() -> None:
-    with _open_lock:
-        left = [connections for connections in _open if not connections.inherited]
-    loop = get_loop() if left else None
-    if loop is None or not loop.is_running():
-        return
-
+def _closer(client: Any, credentials: list[Any]) -> Callable[[], Awaitable[None]]:
     async def close() -> None:
-        await asyncio.gather(*(one.close() for one in left), return_exceptions=True)
+        await client.close()
+        for credential in credentials:
+            closing = credential.close()
+            if asyncio.iscoroutine(closing):
+                await closing
 
-    closing = asyncio.run_coroutine_threadsafe(close(), loop)
-    try:
-        closing.result(_CLOSING_SECONDS)
-    except Exception:
-        closing.cancel()
-
-
-atexit.register(_close_all)
+    return close

@@ -320,7 +320,12 @@ class AzureBackend(Backend):
 
         async def fetch() -> tuple[Any, bytes]:
             stream = await blob.download_blob(
-                offset=at, length=length, max_concurrency=1, **self._server_timeout(), **pinned
+                offset=at,
+                length=length,
+                max_concurrency=1,
+                decompress=False,
+                **self._server_timeout(),
+                **pinned,
             )
             return stream.properties, await stream.readall()
 
