@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import tempfile
+from collections import Counter
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -37,6 +38,7 @@ class Cost:
         down: Bytes from the store, counted alike; on a local disk what the reading process read.
         requests: HTTP requests; None where the protocol shows none.
         methods: The same by method.
+        up_by_method: Bytes up by method.
         connections: Connections opened; None without a server.
     """
 
@@ -44,6 +46,7 @@ class Cost:
     down: int = 0
     requests: int | None = None
     methods: dict[str, int] = field(default_factory=dict)
+    up_by_method: Counter[str] = field(default_factory=Counter)
     connections: int | None = None
 
 
@@ -209,6 +212,8 @@ class Bench:
             return
         cost.up, cost.down = record.sent, record.received
         cost.requests, cost.methods = len(record.requests), record.methods
+        for request in record.requests:
+            cost.up_by_method[request.method] += request.sent
 
 
 @contextmanager

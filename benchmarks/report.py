@@ -39,6 +39,7 @@ _PLOTS: Final = (
     ("up", "bytes-up", "Bytes uploaded while a log is watched"),
     ("down", "bytes-down", "Bytes downloaded by its one viewer"),
 )
+_UNEXPLAINED: Final = "The reason is not known yet."
 _ALIKE: Final = 1.02  # closer than this two numbers are the same
 
 
@@ -155,7 +156,7 @@ def _page(run: Run) -> str:
 
 _FOOTING: Final = (
     (
-        "- *live tail*: a capture with partial uploads, 20 ticks of 1 MB given by `on_progress`, the final "
+        "- *live tail*: a capture with partial uploads, ticks of 1 MB given by `on_progress`, the final "
         "upload included; the viewer is another process with its own folder and reads pages of 1 MiB."
     ),
     "- *three viewers*: real subscriptions of one process, each manager polling at its own pace.",
@@ -188,8 +189,8 @@ def _table(title: str, store: str, results: Results) -> list[str]:
         cells = [_cell(row, number) for number in numbers]
         if not row.keeps(numbers[0]):
             cells[0] += " (over the limit)"
-        if _beaten(numbers) and row.why:
-            notes.append(row.why)
+        elif _beaten(numbers):
+            notes.append(row.why or _UNEXPLAINED)
             cells[0] += f" [{len(notes)}]"
         lines.append(f"| {row.work} | {_limit(row)} | {' | '.join(cells)} |")
     where = [f"## {title}", "\n".join(lines)]

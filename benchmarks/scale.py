@@ -25,6 +25,7 @@ class Scale:
         small_ticks: Ticks of one long run.
         sensor_ticks: Ticks of a code server.
         repeats: Repetitions of what is timed.
+        starts: Fresh processes that time the start.
     """
 
     name: str
@@ -39,6 +40,7 @@ class Scale:
     small_ticks: int
     sensor_ticks: int
     repeats: int
+    starts: int
 
 
 FULL: Final = Scale(
@@ -54,6 +56,7 @@ FULL: Final = Scale(
     small_ticks=5000,
     sensor_ticks=20,
     repeats=7,
+    starts=3,
 )
 
 QUICK: Final = Scale(
@@ -69,4 +72,5 @@ QUICK: Final = Scale(
     small_ticks=300,
     sensor_ticks=5,
     repeats=3,
+    starts=1,
 )

@@ -16,7 +16,7 @@ def construct(bench: Bench, scale: Scale) -> dict[str, Any]:
     """Import and construction in a process that has Dagster; then until a first small log is stored."""
     area = bench.area()
     opened, stored, modules = [], [], 0
-    for number in range(scale.repeats):
+    for number in range(scale.starts):
         with bench.fresh_process() as process:
             figures = process.call(
                 "open", name="m", factory=bench.contender.factory, config=bench.config(area)
