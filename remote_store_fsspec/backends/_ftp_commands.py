@@ -99,40 +99,40 @@ def _parse(line: str) -> tuple[str, Facts]:
 
 
 def retrieve(
-    ftp: FTP, path: str, low: int, high: int, size: int, take: Callable[[bytes], object]
-) -> int:
-    """Hand the bytes ``[low, high)`` of a file to ``take``.
+    ftp: FTP, path: str, low: int, high: int | None, take: Callable[[bytes], object]
+) -> None:
+    """Hand the bytes ``[low, high)`` of a file to ``take``, fewer when it ends before.
 
     FTP has no end of a range: the transfer is cut off when enough has come, and what the
-    sockets hold by then has travelled for nothing.
+    sockets hold by then has travelled for nothing. A transfer to the end of the file counts
+    as whole when the server says so, in its reply after the last byte.
 
     Args:
         ftp: The connection.
         path: The file.
         low: First byte.
-        high: The byte after the last.
-        size: Bytes in the file, so that a transfer to its end is not cut off.
+        high: The byte after the last; None for the end of the file.
         take: Called with each piece.
-
-    Returns:
-        How many bytes came.
     """
-    left = high - low
+    left = None if high is None else high - low
 
     def piece(data: bytes) -> None:
         nonlocal left
+        if left is None:
+            take(data)
+            return
         data = data[:left]
         left -= len(data)
         take(data)
-        if not left and high < size:
+        if not left:
             raise _Enough
 
+    block = _BLOCK if left is None else min(_BLOCK, left)
     try:
-        ftp.retrbinary(f"RETR {path}", piece, min(_BLOCK, left), low or None)
+        ftp.retrbinary(f"RETR {path}", piece, block, low or None)
     except _Enough:
         with suppress(error_temp, error_perm):  # "transfer aborted", or not even noticed
             ftp.voidresp()
-    return high - low - left
 
 
 def info_of(key: str, facts: Facts) -> Info:

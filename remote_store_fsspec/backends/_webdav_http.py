@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import re
 import time
 from dataclasses import dataclass
@@ -162,10 +163,12 @@ class Range:
     Attributes:
         start: First byte; negative counts from the end.
         end: The byte after the last, or None for all that follow.
+        size: Size of the file that it was worked out for, where it was.
     """
 
     start: int
     end: int | None
+    size: int | None = None
 
     @classmethod
     def of(cls, start: int | None, end: int | None) -> Range | None:
@@ -186,18 +189,19 @@ class Range:
 
     def fetch(self, response: httpx.Response) -> bytes:
         """The range's bytes from a streamed answer, which may be the whole file."""
-        if response.status_code != 200 or not self.header:  # noqa: PLR2004 - HTTP's own number
-            return b"".join(response.iter_bytes())
-        if self.start < 0:
-            return b"".join(response.iter_bytes())[self.start :]
-        at, pieces = 0, []
+        whole = response.status_code == 200 and bool(self.header)  # noqa: PLR2004 - HTTP's own
+        skip = max(self.start, 0) if whole else 0
+        end = self.end if whole else None
+        at, content = 0, io.BytesIO()
         for piece in response.iter_bytes():
-            pieces.append(piece[max(self.start - at, 0) : _less(self.end, at)])
+            content.write(piece[max(skip - at, 0) : None if end is None else max(end - at, 0)])
             at += len(piece)
-            if self.end is not None and at >= self.end:
+            if end is not None and at >= end:
                 break  # the server does not do ranges: leave the rest
-        return b"".join(pieces)
+        data = content.getvalue()
+        return data[self.start :] if whole and self.start < 0 else data
 
-
-def _less(end: int | None, at: int) -> int | None:
-    return None if end is None else max(end - at, 0)
+    def size_differs(self, response: httpx.Response) -> bool:
+        """Whether the file has another size than the range was worked out for."""
+        total = response.headers.get("Content-Range", "").rpartition("/")[2]
+        return self.size is not None and total.isdigit() and int(total) != self.size

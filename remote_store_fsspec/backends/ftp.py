@@ -56,6 +56,8 @@ __all__ = ["FtpBackend"]
 T = TypeVar("T")
 _BLOCK = 2**16
 _IN_MEMORY = 8 * 2**20
+_CHANGES = 5
+"""Times that a file may be replaced while a range at its end is read."""
 _REPLIES: Mapping[str, type[StoreError]] = {
     "421": StoreUnavailableError,
     "425": StoreUnavailableError,
@@ -69,7 +71,7 @@ _REPLIES: Mapping[str, type[StoreError]] = {
     "533": AccessDeniedError,
     "534": AccessDeniedError,
 }
-_AMBIGUOUS = frozenset({"450", "451", "501", "521", "550", "553"})
+_AMBIGUOUS = frozenset({"450", "451", "501", "521", "550", "551", "553", "554"})
 """Replies that one server gives for a missing file and another for a refused one."""
 
 
@@ -291,28 +293,37 @@ class FtpBackend(FolderBackend):
             await self._complain(key, exc, "file")
 
     async def read(self, key: str, start: int | None, end: int | None) -> bytes:
-        size = await self._size(key)
-        low, high = _paths.range_of(size, start, end)
-        data = bytearray()
-        await self._retrieve(key, low, high, size, data.extend)
-        return bytes(data)
+        low = start or 0
+        if low >= 0 and (end is None or end > low):
+            return await self._part(key, low, end)
+        for _ in range(_CHANGES):
+            size = await self._size(key)
+            low, high = _paths.range_of(size, start, end)
+            data = await self._part(key, low, high) if low < high else b""
+            # Replaced in between, it would be a part of the new file counted on the old one.
+            if low == high or await self._size(key) == size:
+                return data
+        raise StoreUnavailableError("the file keeps changing", url=self.display_url(key))
+
+    async def _part(self, key: str, low: int, high: int | None) -> bytes:
+        data = io.BytesIO()
+        try:
+            await self._retrieve(key, low, high, data.write, (high or low) - low)
+        except AccessDeniedError:
+            # What servers answer to a start beyond the end as well.
+            if low and await self._size(key) <= low:
+                return b""
+            raise
+        return data.getvalue()
 
     async def _retrieve(
-        self, key: str, low: int, high: int, size: int, take: Callable[[bytes], object]
+        self, key: str, low: int, high: int | None, take: Callable[[bytes], object], size: int
     ) -> None:
-        if low == high:
-            return
         path = self.path(key)
         try:
-            arrived = await self.call(
-                key, lambda ftp: retrieve(ftp, path, low, high, size, take), high - low
-            )
+            await self.call(key, lambda ftp: retrieve(ftp, path, low, high, take), size)
         except StoreError as exc:
             await self._complain(key, exc, "file")
-        if arrived != high - low:
-            raise StoreUnavailableError(
-                f"{arrived} of {high - low} bytes arrived", url=self.display_url(key)
-            )
 
     async def download(self, key: str, lpath: str, callback: Callback) -> None:
         size = await self._size(key)
@@ -323,7 +334,7 @@ class FtpBackend(FolderBackend):
                 out.write(data)
                 callback.relative_update(len(data))
 
-            await self._retrieve(key, 0, size, size, take)
+            await self._retrieve(key, 0, None, take, size)
 
     # -- writing --------------------------------------------------------------------------
 
@@ -414,7 +425,7 @@ class FtpBackend(FolderBackend):
         """Copy by way of this machine: FTP has no copy, and one connection cannot do both."""
         size = await self._size(source)
         with tempfile.SpooledTemporaryFile(_IN_MEMORY, prefix="remote-store-fsspec-") as spool:
-            await self._retrieve(source, 0, size, size, spool.write)
+            await self._retrieve(source, 0, None, spool.write, size)
 
             async def send(temporary: str) -> None:
                 spool.seek(0)

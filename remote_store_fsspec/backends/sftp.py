@@ -7,6 +7,7 @@ connection and its pool of channels are what is used of it here.
 
 from __future__ import annotations
 
+import io
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -172,22 +173,25 @@ class SftpBackend(SSHBackend):
         """Bytes ``[low, high)`` in blocks as large as the server gives, several at a time."""
         block = block_size(channel.limits.max_read_len)
 
-        async def fetch(at: int) -> bytes:
-            pieces, want = [], min(block, high - at)
-            while want:
-                piece = await self.step(file.read(want, at), want)
+        data = io.BytesIO()
+
+        async def fetch(at: int) -> int:
+            got, want = 0, min(block, high - at)
+            while got < want:
+                piece = await self.step(file.read(want - got, at + got), want - got)
                 if not piece:
                     break
-                pieces.append(piece)
-                at, want = at + len(piece), want - len(piece)
-            return b"".join(pieces)
+                data.seek(at + got - low)
+                data.write(piece)
+                got += len(piece)
+            return got
 
-        data = b"".join(await gather([fetch(at) for at in range(low, high, block)], _PIPELINE))
-        if len(data) != high - low:
+        arrived = sum(await gather([fetch(at) for at in range(low, high, block)], _PIPELINE))
+        if arrived != high - low:
             raise StoreUnavailableError(
-                f"{len(data)} of {high - low} bytes arrived", url=self.display_url(key)
+                f"{arrived} of {high - low} bytes arrived", url=self.display_url(key)
             )
-        return data
+        return data.getvalue()
 
     async def download(self, key: str, lpath: str, callback: Callback) -> None:
         async with self._file(key, "rb") as (channel, file):

@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import asyncio
 import os
+import re
 import tempfile
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, TypeVar
 from xml.etree.ElementTree import ParseError
 
@@ -45,8 +47,8 @@ T = TypeVar("T")
 _BLOCK = 2**18
 _IN_MEMORY = 8 * 2**20
 _PAUSES = (0.0, 0.02, 0.05, 0.1, 0.2)
-_CUT_IN_DESTINATION = "?;"
-"""wsgidav parses a Destination after decoding it and would move to a cut-off name."""
+_LOST_IN_DESTINATION = re.compile(r"[?;\x00-\x1f\x7f]")
+"""wsgidav parses a Destination after decoding it, and would move to a name without these."""
 
 _NOT_ALLOWED = 405
 _PRECONDITION_FAILED = 412
@@ -54,14 +56,18 @@ _NOT_SATISFIABLE = 416
 _NOT_FOUND = 404
 
 
+class _OtherSize(StoreError):  # noqa: N818 - a reason to ask again, never shown
+    """The file was replaced between the question for its size and the one for its bytes."""
+
+
 class WebdavBackend(WebdavClientBackend):
     """Files below a collection of a WebDAV server.
 
     Most servers carry out a MOVE over an existing file as DELETE and MOVE. A reader that
     meets the moment between is told apart here from a file that is not there, by the
-    temporary name beside it. Two things WebDAV cannot do in one step: a name with ``?`` or
-    ``;`` is put in place directly, as whole as the server's PUT is; and ``rmdir`` deletes what
-    somebody puts there after it was seen empty.
+    temporary name beside it. Two things WebDAV cannot do in one step: a name with ``?``, ``;``
+    or a control character is put in place directly, as whole as the server's PUT is; and
+    ``rmdir`` deletes what somebody puts there after it was seen empty.
     """
 
     # -- looking --------------------------------------------------------------------------
@@ -120,18 +126,26 @@ class WebdavBackend(WebdavClientBackend):
 
     async def read(self, key: str, start: int | None, end: int | None) -> bytes:
         part = Range.of(start, end)
-        if part is None:
-            low, high = _paths.range_of(await self._size(key), start, end)
+        if part is not None:
+            return await self._part(key, part) or b""
+        for _ in _PAUSES:
+            size = await self._size(key)
+            low, high = _paths.range_of(size, start, end)
             if low == high:
                 return b""
-            part = Range(low, high)
-        size = (part.end or 0) - part.start if part.end is not None else 0
-        wanted = part
+            with suppress(_OtherSize):
+                return await self._part(key, Range(low, high, size)) or b""
+        raise StoreUnavailableError("the file keeps changing", url=self.display_url(key))
+
+    async def _part(self, key: str, part: Range) -> bytes | None:
+        size = part.end - max(part.start, 0) if part.end is not None else 0
 
         def take(response: httpx.Response) -> bytes:
-            return wanted.fetch(response)
+            if part.size_differs(response):
+                raise _OtherSize("the file was replaced", url=self.display_url(key))
+            return part.fetch(response)
 
-        return await self._unless_between(key, lambda: self._get(key, wanted, take, size)) or b""
+        return await self._unless_between(key, lambda: self._get(key, part, take, size))
 
     async def _size(self, key: str) -> int:
         info = await self.info(key)
@@ -234,7 +248,7 @@ class WebdavBackend(WebdavClientBackend):
             await self.store(key, send, create=create)
 
     def _moves_to(self, key: str) -> bool:
-        return not any(character in self.path(key) for character in _CUT_IN_DESTINATION)
+        return _LOST_IN_DESTINATION.search(self.path(key)) is None
 
     async def _put_directly(
         self, key: str, send: Callable[[str, Mapping[str, str]], Awaitable[None]], *, create: bool
