@@ -27,7 +27,14 @@ from remote_store_fsspec.options._urls import (
     translate_url,
 )
 from remote_store_fsspec.options.local import make_folder
-from remote_store_fsspec.secrets import Secret, mask, mask_text, mask_url, redact_logs, remember_all
+from remote_store_fsspec.secrets import (
+    Secret,
+    is_secret_text,
+    mask,
+    mask_url,
+    redact_logs,
+    remember_all,
+)
 
 __all__ = ["OPERATIONS", "Location", "clean_root_path", "resolve_location"]
 
@@ -197,7 +204,7 @@ class _UrlLocation(Location):
         self._options = options
         if not isinstance(url, EnvRef):
             text = check_url(_plain(url), options)
-            url = Secret(text) if mask_text(text) != text else text
+            url = Secret(text) if is_secret_text(text) else text
         self._url = url
 
     def _text(self) -> str:

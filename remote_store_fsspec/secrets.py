@@ -20,6 +20,7 @@ __all__ = [
     "MASK",
     "RedactingFilter",
     "Secret",
+    "is_secret_text",
     "is_sensitive",
     "mask",
     "mask_text",
@@ -56,6 +57,9 @@ _QUERY = re.compile(
     r"|password|secret|key|sas)=[^&;\s\"'<>]+"
 )
 _SCHEME = re.compile(r"(?i)\b([a-z][a-z0-9+.\-]*)://([^\s\"'<>/?#]*@)")
+_USER_ONLY = re.compile(
+    r"(?i)\b([a-z][a-z0-9+.\-]*)://[^\s\"'<>/?#@:]*@(?=[^\s\"'<>/?#@]*(?:[/?#]|$))"
+)
 _AZURE_SCHEMES = frozenset({"abfs", "abfss", "az"})
 
 _MOST_REMEMBERED = 1024
@@ -189,6 +193,11 @@ def mask_text(text: str) -> str:
     if "=" in text:
         text = _CONNECTION.sub(lambda found: f"{found[1]}={MASK}", text)
     return mask_url(text) if "://" in text or "?" in text or "&" in text else text
+
+
+def is_secret_text(text: str) -> bool:
+    """Whether a text has a secret in it by its form; a URL's user alone is none."""
+    return mask_text(_USER_ONLY.sub(r"\1://", text)) != _USER_ONLY.sub(r"\1://", text)
 
 
 def _masked_pair(found: re.Match[str]) -> str:

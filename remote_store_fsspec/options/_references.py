@@ -13,10 +13,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from remote_store_fsspec.errors import ConfigError
-from remote_store_fsspec.secrets import Secret, is_sensitive, mask_text, remember
+from remote_store_fsspec.secrets import Secret, is_secret_text, is_sensitive, mask_text, remember
 
 __all__ = ["EnvRef", "Template", "adopt", "has_references", "resolve"]
 
+_PAIR = 2
 _PLACEHOLDER = re.compile(r"\$\$\{|\$\{([^}]*)\}")
 
 
@@ -104,11 +105,14 @@ def adopt(value: Any, name: str = "", *, templates: bool = False) -> Any:
             for key, item in value.items()
         }
     if isinstance(value, (list, tuple)):
-        return type(value)([adopt(item, name, templates=templates) for item in value])
+        # Of a login written as a pair, the user's name is no secret.
+        names = ["", name] if name == "auth" and len(value) == _PAIR else [name] * len(value)
+        held = zip(value, names, strict=True)
+        return type(value)([adopt(item, under, templates=templates) for item, under in held])
     if isinstance(value, str):
         if templates and "${" in value:
             return Template(value)
-        return Secret(value) if is_sensitive(name) or mask_text(value) != value else value
+        return Secret(value) if is_sensitive(name) or is_secret_text(value) else value
     if type(value).__name__ == "Secret" and callable(getattr(value, "reveal", None)):
         return Secret(value.reveal())
     return value
@@ -124,7 +128,7 @@ def resolve(value: Any, field: str, *, secret: bool = False) -> Any:
     """
     if isinstance(value, (EnvRef, Template)):
         text = value.resolve(field)
-        if secret or is_sensitive(field.rpartition(".")[2]) or mask_text(text) != text:
+        if secret or is_sensitive(field.rpartition(".")[2]) or is_secret_text(text):
             remember(text)
         return text
     if isinstance(value, Secret):

@@ -119,7 +119,7 @@ PLANTED: dict[str, dict[str, Any]] = {
     },
     "storage_options of webdav": {
         "url": "webdav://logs",
-        "storage_options": {"base_url": "http://127.0.0.1:1", "auth": [CANARY, CANARY]},
+        "storage_options": {"base_url": "http://127.0.0.1:1", "auth": ["me", CANARY]},
     },
     "storage_options of a chain": {
         "url": "dir://x::ftp://127.0.0.1:1/x",

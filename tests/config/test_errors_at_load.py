@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import builtins
 import importlib.util
+import subprocess
 import sys
 from typing import TYPE_CHECKING, Any
 
@@ -508,6 +509,26 @@ def test_a_protocol_of_fsspecs_own_whose_library_is_missing_names_it(
     monkeypatch.setattr(builtins, "__import__", without_aiohttp)
     with pytest.raises(MissingExtraError, match='pip install "aiohttp"'):
         resolve_location(url="http://h/x")
+
+
+def test_resolving_loads_no_storage_library_and_opens_no_connection() -> None:
+    script = """
+import socket, sys
+def refuse(*args, **kwargs): raise AssertionError("the network was touched")
+socket.socket.connect = socket.getaddrinfo = refuse
+from remote_store_fsspec.location import resolve_location
+resolve_location(backend_type="s3", backend_options={"bucket": "b"}).display_url
+resolve_location(backend_type="azure", backend_options={"container": "c", "account_name": "a"})
+resolve_location(backend_type="sftp", backend_options={"host": "h"}).describe()
+for url in ("s3://b", "abfs://c", "sftp://h/x", "gs://b"):
+    resolve_location(url=url).require(purpose="logs")
+loaded = {"s3fs", "botocore", "adlfs", "azure", "sshfs", "asyncssh", "gcsfs", "dagster"}
+assert not loaded & set(sys.modules), loaded & set(sys.modules)
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
 
 
 @pytest.mark.spec("DAG-022")

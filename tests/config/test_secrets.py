@@ -11,6 +11,7 @@ from remote_store_fsspec.options._references import EnvRef, adopt
 from remote_store_fsspec.secrets import (
     MASK,
     Secret,
+    is_secret_text,
     is_sensitive,
     mask,
     mask_text,
@@ -133,6 +134,22 @@ def test_a_url_is_shown_without_its_user_and_its_signature(url: str, shown: str 
         assert masked == shown
 
 
+@pytest.mark.parametrize(
+    ("text", "secret"),
+    [
+        ("sftp://me@host/srv", False),
+        ("sftp://me:pw@host/srv", True),
+        ("ftp://me@o:pw@host/srv", True),
+        ("abfss://c@a.dfs.core.windows.net/x", False),
+        ("https://h/x?sig=abc", True),
+        ("s3://bucket/a@b", False),
+        (PEM, True),
+    ],
+)
+def test_a_user_alone_is_no_secret(text: str, secret: bool) -> None:
+    assert is_secret_text(text) is secret
+
+
 def test_plain_text_is_left_as_it_is() -> None:
     text = "key=value; ratio 3/4, see /srv/a@b?c"
     assert mask_text("a=b") == "a=b"
@@ -209,4 +226,4 @@ def test_adopting_options_wraps_what_is_secret_and_keeps_references() -> None:
     )
     assert CANARY not in repr(held)
     assert held["key"] == EnvRef("K")
-    assert held["auth"] == (Secret("user"), Secret(CANARY))
+    assert held["auth"] == ("user", Secret(CANARY))
