@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import signal
 import sys
@@ -67,9 +66,9 @@ def _demo(name: str, home: Home, screen: Screen, *, ui: bool) -> bool:
         screen.say(f"  configuration   {home.dagster_yaml}")
         screen.say(f"  Dagster's own messages   {home.run_log}")
         story = Story(home, destination, screen)
-        run_id = story.tell()
+        story.tell()
         if ui:
-            serve(home, home.environment("webserver", destination.secrets), run_id, screen)
+            serve(home, destination.secrets, screen)
         return story.verdict.passed
 
 
@@ -78,9 +77,9 @@ def _run(arguments: argparse.Namespace, screen: Screen) -> bool:
     home = Home(arguments.folder)
     _isolate(home)
     left = home.destination() if arguments.ui else None
-    if left == arguments.dest == "local" and home.result.exists():
-        run_id = json.loads(home.result.read_text(encoding="utf-8"))["run_id"]
-        serve(home, home.environment("webserver", {}), run_id, screen)
+    if left == arguments.dest == "local" and home.last_result():
+        # A server's data went with the server; a folder's are still there.
+        serve(home, {}, screen)
         return True
     return _demo(arguments.dest, home, screen, ui=arguments.ui)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 from pathlib import Path
@@ -62,6 +63,13 @@ class Home:
             return None
         return self._destination.read_text().strip()
 
+    def last_result(self) -> dict[str, Any] | None:
+        """What the last demo in this folder wrote; ``None`` when it did not come to its end."""
+        if not self.result.exists():
+            return None
+        found: dict[str, Any] = json.loads(self.result.read_text(encoding="utf-8"))
+        return found
+
     def write_config(self, location: Mapping[str, Any]) -> None:
         """Writes ``dagster.yaml``.
 
@@ -82,6 +90,7 @@ class Home:
                 "config": config,
             },
             "telemetry": {"enabled": False},
+            "nux": {"enabled": False},  # a throwaway instance must not ask for an address
         }
         text = yaml.safe_dump(instance, sort_keys=False, width=100, allow_unicode=True)
         self.dagster_yaml.write_text(_HEADER + text, encoding="utf-8")

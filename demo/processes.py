@@ -50,16 +50,12 @@ def end_group(process: subprocess.Popen[bytes]) -> None:
     for number, seconds in _PATIENCE:
         if process.poll() is not None:
             break
-        _signal_group(process, number)
+        # The leader alone: it knows in which order its own children end.
+        process.send_signal(number)
         with contextlib.suppress(subprocess.TimeoutExpired):
             process.wait(seconds)
-    # The leader may have gone without its children.
-    _signal_group(process, signal.SIGKILL)
-
-
-def _signal_group(process: subprocess.Popen[bytes], number: int) -> None:
     with contextlib.suppress(ProcessLookupError, PermissionError):
-        os.killpg(process.pid, number)
+        os.killpg(process.pid, signal.SIGKILL)  # whoever the leader left behind
 
 
 def last_lines(log: Path) -> str:

@@ -48,14 +48,13 @@ class Story:
         self.verdict = Verdict()
         self._folder = ""
 
-    def tell(self) -> str:
-        """Runs everything; returns the run's id, the result is in `verdict`."""
+    def tell(self) -> None:
+        """Runs everything; the result is in `verdict` and in ``result.json``."""
         watched = self._run()
         expected, read_back = self._read_back(watched.run_id)
         self._compare(expected)
         self._write_result(watched, expected, read_back)
         self._conclude(expected)
-        return watched.run_id
 
     def _environment(self, who: str) -> dict[str, str]:
         return self._home.environment(who, self._destination.secrets)

@@ -6,7 +6,7 @@ import sys
 import time
 import urllib.error
 import urllib.request
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from demo.needs import SetupError
 from demo.processes import end_group, last_lines, running
@@ -21,8 +21,16 @@ if TYPE_CHECKING:
 _START_SECONDS: Final = 120.0
 
 
-def serve(home: Home, environment: Mapping[str, str], run_id: str, screen: Screen) -> None:
+_LINKS: Final = (("fails_with_a_traceback", "err"), ("prints_scripts_and_colours", "out"))
+
+
+def serve(home: Home, secrets: Mapping[str, str], screen: Screen) -> None:
     """Serves the instance and prints the address; returns after Ctrl-C.
+
+    Args:
+        home: The demo that ran.
+        secrets: What its ``dagster.yaml`` refers to.
+        screen: Where to tell.
 
     Raises:
         SetupError: The webserver does not start, or ends by itself.
@@ -35,6 +43,7 @@ def serve(home: Home, environment: Mapping[str, str], run_id: str, screen: Scree
     ]
     screen.heading("The same instance in the Dagster webserver")
     screen.say(f"  its own output is in {home.server_log}")
+    environment = home.environment("webserver", secrets)
     with running(command, environment, home.server_log) as process:
         with screen.working("starting the webserver"):
             deadline = time.monotonic() + _START_SECONDS
@@ -43,9 +52,8 @@ def serve(home: Home, environment: Mapping[str, str], run_id: str, screen: Scree
                     end = last_lines(home.server_log)
                     raise SetupError(f"the webserver did not start; its output ends with:\n{end}")
                 time.sleep(0.2)
-        screen.good(f"the run:  {screen.style(f'{address}/runs/{run_id}', 'bold')}")
-        screen.say("    Choose a step, then stdout or stderr above its events.")
-        screen.say("    Ctrl-C ends the webserver and every server that the demo started.")
+        _show_links(address, home.last_result() or {}, screen)
+        screen.say("  Ctrl-C ends the webserver and every server that the demo started.")
         try:
             process.wait()
         except KeyboardInterrupt:
@@ -54,6 +62,17 @@ def serve(home: Home, environment: Mapping[str, str], run_id: str, screen: Scree
                 end_group(process)
             return
         raise SetupError(f"the webserver ended by itself; see {home.server_log}")
+
+
+def _show_links(address: str, result: Mapping[str, Any], screen: Screen) -> None:
+    """Prints where to look: the run, and straight to two logs."""
+    run = f"{address}/runs/{result.get('run_id', '')}"
+    screen.good(f"the run  {screen.style(run, 'bold')}")
+    keys = {(log["step"], log["stream"]): log["file_key"] for log in result.get("read_back", [])}
+    for step, stream in _LINKS:
+        if (step, stream) in keys:
+            query = f"logType=std{stream}&logFileKey={keys[step, stream]}"
+            screen.say(f"    {step} std{stream}  {run}?{query}")
 
 
 def _answers(address: str) -> bool:
