@@ -139,7 +139,7 @@ def _tables(config: str) -> tuple[Mapping[str, Any], Mapping[str, Any]]:
         if "remote-store" not in tool:
             raise ConfigError(f"{config} has no table [tool.remote-store]", field=_FIELD)
         data = tool["remote-store"]
-    content = _entry(data, f"{config}: ", known=("backends", "stores"))
+    content = _entry(data, f"{config}: top level", known=("backends", "stores"))
     tables = [content.get(name) or {} for name in ("backends", "stores")]
     for name, table in zip(("backends", "stores"), tables, strict=True):
         if not isinstance(table, Mapping):
@@ -152,7 +152,7 @@ def _entry(value: Any, where: str, *, known: tuple[str, ...]) -> Mapping[str, An
         raise ConfigError(f"{where} must be a table", field=where)
     for name in value:
         if name not in known:
-            raise unknown_option(name, known, where=where.rstrip(": "), owner="a stores file")
+            raise unknown_option(name, known, where=where, owner="a stores file")
     return value
 
 

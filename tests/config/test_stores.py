@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import pickle
+import warnings
 from typing import TYPE_CHECKING, Any
 
 import fsspec
@@ -97,6 +98,29 @@ def test_a_store_reads_and_writes_what_it_names(
     inner = fsspec.filesystem(target.protocol, **target.options)
     inner.pipe_file(f"{target.base}/x.txt", b"named")
     assert (tmp_path / "root/a/x.txt").read_bytes() == b"named"
+
+
+def test_fsspec_pandas_and_upath_open_a_store_by_its_name(
+    file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pandas = pytest.importorskip("pandas", reason="pandas is not installed")
+    upath = pytest.importorskip("upath", reason="universal_pathlib is not installed")
+    monkeypatch.setenv("T_ROOT", str(tmp_path / "root"))
+    with fsspec.open("remote-store://files/a/x.csv", "wb", config=str(file)) as out:
+        out.write(b"n\n7\n")
+    assert (tmp_path / "root/a/x.csv").read_bytes() == b"n\n7\n"
+    options = {"config": str(file)}
+    assert list(pandas.read_csv("remote-store://files/a/x.csv", storage_options=options)["n"]) == [
+        7
+    ]
+    monkeypatch.setenv("REMOTE_STORE_CONFIG", str(file))
+    with fsspec.open("remote-store://files/a/x.csv") as opened:
+        assert opened.read() == b"n\n7\n"
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)  # about an unregistered flavour
+        # UPath reads no protocol with a hyphen from a URL: it has to be told.
+        path = upath.UPath("remote-store://files/a/x.csv", protocol="remote-store")
+        assert path.read_bytes() == b"n\n7\n"
 
 
 def test_an_unset_variable_names_the_file_the_option_and_the_variable(
