@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -49,6 +50,15 @@ class Process:
     def wait(self, seconds: float = 60.0) -> int:
         """Its exit code."""
         return self._process.wait(seconds)
+
+    def interrupt(self) -> None:
+        """End it as Ctrl-C does, or else kill it."""
+        if self.running:
+            self._process.send_signal(signal.SIGINT)
+        try:
+            self._process.wait(20)
+        except subprocess.TimeoutExpired:
+            self.kill()
 
     def kill(self) -> None:
         """Kill it if it is still there."""

@@ -56,13 +56,21 @@ def endless_in_one_process() -> None:
     endless()
 
 
-@dg.sensor(job=one_process, minimum_interval_seconds=1)
+@dg.sensor(
+    job=one_process,
+    minimum_interval_seconds=1,
+    default_status=dg.DefaultSensorStatus.RUNNING,
+)
 def talkative_sensor(context: dg.SensorEvaluationContext) -> dg.SkipReason:
     context.log.info("the sensor says hello")
     return dg.SkipReason("nothing to do")
 
 
-@dg.schedule(job=one_process, cron_schedule="* * * * *")
+@dg.schedule(
+    job=one_process,
+    cron_schedule="* * * * *",
+    default_status=dg.DefaultScheduleStatus.RUNNING,
+)
 def talkative_schedule(context: dg.ScheduleEvaluationContext) -> dg.SkipReason:
     context.log.info("the schedule says hello")
     return dg.SkipReason("nothing to do")
