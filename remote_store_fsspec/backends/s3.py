@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import os
+import re
 from typing import TYPE_CHECKING, Any
 
 from remote_store_fsspec import _paths
+from remote_store_fsspec.backends._signing import content_disposition
 from remote_store_fsspec.backends.base import Backend, Info, gather
 from remote_store_fsspec.errors import (
     AccessDeniedError,
+    ConfigError,
     DirectoryNotEmptyError,
     InvalidPathError,
     MissingExtraError,
@@ -21,7 +24,7 @@ from remote_store_fsspec.errors import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 
     from fsspec import AbstractFileSystem
     from fsspec.callbacks import Callback
@@ -34,6 +37,12 @@ _BULK_DELETE = 1000
 _LONGEST_KEY = 1024
 _RANGE_NOT_SATISFIABLE = 416
 _READ_PIECE = 2**20
+_ATTEMPTS = 3
+_NOT_OPTIONS = frozenset(
+    {"Body", "Bucket", "ContentLength", "ContentMD5", "IfMatch", "IfNoneMatch", "Key"}
+)
+# XML cannot say these characters, and the request for a bulk delete is XML.
+_NOT_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
 _CODES: Mapping[str, type[StoreError]] = {
     "NoSuchKey": ObjectNotFoundError,
@@ -75,12 +84,12 @@ class S3Backend(Backend):
         given = dict(self.target.options)
         config = dict(given.get("config_kwargs") or {})
         config.setdefault("connect_timeout", min(10.0, self.timeout))
-        config.setdefault("read_timeout", min(30.0, self.timeout))
+        config.setdefault("read_timeout", min(20.0, self.timeout / _ATTEMPTS))
         if not given.get("anon"):
             # s3fs signs URLs with SigV2 on custom endpoints otherwise, which AWS refuses
             # for encrypted objects and most regions.
             config.setdefault("signature_version", "s3v4")
-        config.setdefault("retries", {"mode": "standard", "total_max_attempts": 4})
+        config.setdefault("retries", {"mode": "standard", "total_max_attempts": _ATTEMPTS})
         given["config_kwargs"] = config
         return {"max_concurrency": 1, "default_cache_type": "none", **given} | {
             "use_listings_cache": False
@@ -141,7 +150,13 @@ class S3Backend(Backend):
     def name(self, key: str) -> str:
         """The object key of one of our keys."""
         name = _paths.join(self.target.base.partition("/")[2].strip("/"), key)
-        if len(name.encode()) > _LONGEST_KEY:
+        try:
+            length = len(name.encode())
+        except UnicodeEncodeError:
+            raise InvalidPathError(
+                "S3 holds keys of valid Unicode text only", url=self.display_url(key)
+            ) from None
+        if length > _LONGEST_KEY:
             raise InvalidPathError(
                 "S3 holds keys of 1,024 bytes at most", url=self.display_url(key)
             )
@@ -177,13 +192,8 @@ class S3Backend(Backend):
         return None
 
     def describe(self, exc: BaseException) -> str:
-        cause: BaseException | None = exc
-        while cause is not None:
-            response = getattr(cause, "response", None)
-            if isinstance(response, dict) and "Error" in response:
-                return f"S3 answered {response['Error'].get('Code', 'an error')}"
-            cause = cause.__cause__
-        return super().describe(exc)
+        code = _error(exc).get("Code")
+        return f"S3 answered {code}" if code else super().describe(exc)
 
     # -- reading --------------------------------------------------------------------------
 
@@ -215,12 +225,8 @@ class S3Backend(Backend):
         return found
 
     async def _list(self, key: str, prefix: str, **parameters: Any) -> list[Info]:
-        base = self.name(key)
-        start = (base + "/" if base else "") + prefix
         found: list[Info] = []
-        token: dict[str, Any] = {}
-        while True:
-            page = await self.call("list_objects_v2", Prefix=start, **parameters, **token)
+        async for page in self._pages(self._below(key) + prefix, **parameters):
             for entry in page.get("CommonPrefixes", []):
                 child = self.key(f"{self.bucket}/{entry['Prefix'].rstrip('/')}")
                 if child and child != key:
@@ -232,8 +238,20 @@ class S3Backend(Backend):
                     found.append(
                         self.normalise({**entry, "type": "file", "size": entry["Size"]}, child)
                     )
+        return found
+
+    def _below(self, key: str) -> str:
+        """What the keys of all objects in a directory start with."""
+        name = self.name(key)
+        return f"{name}/" if name else ""
+
+    async def _pages(self, start: str, **parameters: Any) -> AsyncIterator[dict[str, Any]]:
+        token: dict[str, Any] = {}
+        while True:
+            page = await self.call("list_objects_v2", Prefix=start, **parameters, **token)
+            yield page
             if not page.get("IsTruncated"):
-                return found
+                return
             token = {"ContinuationToken": page["NextContinuationToken"]}
 
     async def read(self, key: str, start: int | None, end: int | None) -> bytes:
@@ -261,49 +279,85 @@ class S3Backend(Backend):
         return b"" if low == high else await self._get(key, {"Range": f"bytes={low}-{high - 1}"})
 
     async def _get(self, key: str, parameters: Mapping[str, str]) -> bytes:
-        answer = await self.call("get_object", Key=self.name(key), **parameters)
-        body, expected = answer["Body"], answer["ContentLength"]
-        pieces = []
-        try:
-            while piece := await self.step(body.read(_READ_PIECE)):
-                pieces.append(piece)
-        finally:
-            body.close()
-        data = b"".join(pieces)
-        if len(data) != expected:
-            raise StoreUnavailableError(
-                f"{len(data)} of {expected} bytes arrived", url=self.display_url(key)
-            )
-        return data
+        pieces: list[bytes] = []
+
+        def begin(size: int) -> None:
+            del size
+            pieces.clear()
+
+        await self._receive(key, parameters, begin, pieces.append)
+        return b"".join(pieces)
 
     async def download(self, key: str, lpath: str, callback: Callback) -> None:
-        answer = await self.call("get_object", Key=self.name(key))
-        body, expected, arrived = answer["Body"], answer["ContentLength"], 0
-        callback.set_size(expected)
-        try:
-            with open(lpath, "wb") as out:
+        with open(lpath, "wb") as out:
+
+            def begin(size: int) -> None:
+                callback.set_size(size)
+                out.seek(0)
+                out.truncate()
+
+            def take(data: bytes) -> None:
+                out.write(data)
+                callback.absolute_update(out.tell())
+
+            await self._receive(key, {}, begin, take)
+
+    async def _receive(
+        self,
+        key: str,
+        parameters: Mapping[str, str],
+        begin: Callable[[int], None],
+        take: Callable[[bytes], Any],
+    ) -> None:
+        """Hand over an object piece by piece, again from the start when it was cut."""
+        expected = arrived = 0
+        for attempt in range(_ATTEMPTS):
+            answer = await self.call("get_object", Key=self.name(key), **parameters)
+            body, expected, arrived = answer["Body"], answer["ContentLength"], 0
+            begin(expected)
+            try:
                 while piece := await self.step(body.read(_READ_PIECE)):
-                    out.write(piece)
+                    take(piece)
                     arrived += len(piece)
-                    callback.relative_update(len(piece))
-        finally:
-            body.close()
-        if arrived != expected:
-            raise StoreUnavailableError(
-                f"{arrived} of {expected} bytes arrived", url=self.display_url(key)
-            )
+            except Exception as exc:
+                broken = isinstance(self.translate(exc, key), StoreUnavailableError)
+                if not broken or attempt == _ATTEMPTS - 1:
+                    raise
+                continue
+            finally:
+                body.close()
+            if arrived == expected:
+                return
+        raise StoreUnavailableError(
+            f"{arrived} of {expected} bytes arrived", url=self.display_url(key)
+        )
 
     # -- writing --------------------------------------------------------------------------
 
-    def write_options(self, options: Mapping[str, Any]) -> dict[str, Any]:
+    async def settings(self, options: Mapping[str, Any]) -> dict[str, Any]:
+        """Parameters of S3's PutObject for a user's ``write_options``.
+
+        Raises:
+            ConfigError: S3 has no such parameter; s3fs would drop it without a word.
+        """
         given = dict(options)
         content_type = given.pop("content_type", None)
+        inner = await self.inner()
+        put = inner.s3.meta.service_model.operation_model("PutObject").input_shape
+        for name in given:
+            if name not in put.members or name in _NOT_OPTIONS:
+                raise ConfigError(
+                    f"write_options.{name} is no parameter of S3's PutObject; known are "
+                    f"content_type, {', '.join(sorted(set(put.members) - _NOT_OPTIONS))}",
+                    field=f"write_options.{name}",
+                )
         return {"ContentType": content_type, **given} if content_type else given
 
     async def write(
         self, key: str, data: bytes, *, create: bool, options: Mapping[str, Any]
     ) -> None:
-        await self._exclusive(
+        extra = await self.settings(options)
+        await self._named(
             key,
             self.invoke(
                 "pipe_file",
@@ -311,7 +365,7 @@ class S3Backend(Backend):
                 data,
                 chunksize=_part_size(len(data)),
                 mode="create" if create else "overwrite",
-                **self.write_options(options),
+                **extra,
             ),
         )
 
@@ -324,10 +378,10 @@ class S3Backend(Backend):
         options: Mapping[str, Any],
         callback: Callback,
     ) -> None:
-        extra = self.write_options(options)
+        extra = await self.settings(options)
         # s3fs guesses a type from the local name otherwise, which is a temporary one.
         extra.setdefault("ContentType", "binary/octet-stream")
-        await self._exclusive(
+        await self._named(
             key,
             self.invoke(
                 "put_file",
@@ -340,10 +394,13 @@ class S3Backend(Backend):
             ),
         )
 
-    async def _exclusive(self, key: str, put: Any) -> None:
+    async def _named(self, key: str, put: Awaitable[None]) -> None:
+        """Wait for an upload; when there is no bucket, say that it is the bucket."""
         try:
             await put
         except FileNotFoundError as exc:
+            if _error(exc).get("Code") != "NoSuchBucket":
+                raise
             raise ObjectNotFoundError(
                 f"the bucket {self.bucket!r} does not exist",
                 url=self.display_url(key),
@@ -368,10 +425,16 @@ class S3Backend(Backend):
         if not missing_ok:
             there = await gather([self.exists(key) for key in keys])
             missing = [key for key, found in zip(keys, there, strict=True) if not found]
-        names = [self.name(key) for key in keys]
+        await self._delete_names([self.name(key) for key in keys])
+        return missing
+
+    async def _delete_names(self, names: Sequence[str]) -> None:
+        """Delete objects by their own names, 1,000 by one request."""
+        unsayable = [name for name in names if _NOT_XML.search(name)]
+        await gather([self.call("delete_object", Key=name) for name in unsayable])
+        names = [name for name in names if not _NOT_XML.search(name)]
         batches = [names[i : i + _BULK_DELETE] for i in range(0, len(names), _BULK_DELETE)]
         await gather([self._delete_batch(batch) for batch in batches], 3)
-        return missing
 
     async def _delete_batch(self, names: Sequence[str]) -> None:
         answer = await self.call(
@@ -390,15 +453,20 @@ class S3Backend(Backend):
             )
 
     async def delete_tree(self, key: str) -> None:
-        await self.delete_many(
-            [info["name"] for info in await self._list(key, "")], missing_ok=True
-        )
+        # By the objects' own names: placeholders such as "folder/" are no keys of ours.
+        names = [
+            entry["Key"]
+            async for page in self._pages(self._below(key))
+            for entry in page.get("Contents", ())
+        ]
+        await self._delete_names(names)
 
     async def makedirs(self, key: str) -> None:
         """Nothing: a folder is where objects are."""
 
     async def rmdir(self, key: str) -> None:
-        if await self._list(key, "", MaxKeys=1):
+        page = await self.call("list_objects_v2", Prefix=self._below(key), MaxKeys=1)
+        if page.get("Contents"):
             raise DirectoryNotEmptyError("the directory is not empty", url=self.display_url(key))
 
     async def sign(self, key: str, expiration: int, options: Mapping[str, Any]) -> str:
@@ -407,7 +475,7 @@ class S3Backend(Backend):
         if "content_type" in options:
             extra["ResponseContentType"] = options["content_type"]
         if "filename" in options:
-            extra["ResponseContentDisposition"] = f'attachment; filename="{options["filename"]}"'
+            extra["ResponseContentDisposition"] = content_disposition(options["filename"])
         if inner.anon:
             raise UnsupportedOperationError(
                 "s3 storage cannot sign without a credential", url=self.display_url(key)
@@ -421,12 +489,21 @@ def _part_size(size: int) -> int:
     return max(_PART, -(-size // (_MAX_PARTS - 1)))
 
 
-def _status(exc: BaseException) -> int | None:
+def _response(exc: BaseException) -> dict[str, Any]:
+    """What S3 answered, from an exception or from those that led to it."""
     cause: BaseException | None = exc
     while cause is not None:
         response = getattr(cause, "response", None)
         if isinstance(response, dict):
-            status = response.get("ResponseMetadata", {}).get("HTTPStatusCode")
-            return int(status) if status else None
+            return response
         cause = cause.__cause__
-    return None
+    return {}
+
+
+def _error(exc: BaseException) -> dict[str, Any]:
+    error: dict[str, Any] = _response(exc).get("Error", {})
+    return error
+
+
+def _status(exc: BaseException) -> int:
+    return int(_response(exc).get("ResponseMetadata", {}).get("HTTPStatusCode") or 0)
