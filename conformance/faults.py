@@ -30,11 +30,15 @@ class ProxyFaults(Generic[Spec]):
     Args:
         spec: Opens the storage, or makes the manager, through the proxy.
         proxy: A started proxy.
-        timeout: What the storage is configured to wait for one request, in seconds.
+        hasty: The same with short timeouts.
+        timeout: What `hasty` is configured to wait for one request, in seconds.
     """
 
-    def __init__(self, spec: Spec, proxy: Proxy, *, timeout: float) -> None:
+    def __init__(
+        self, spec: Spec, proxy: Proxy, *, hasty: Spec | None = None, timeout: float = 60.0
+    ) -> None:
         self.spec = spec
+        self.hasty = spec if hasty is None else hasty
         self.timeout = timeout
         self.kinds = RAW_KINDS if proxy.raw else HTTP_KINDS
         self._proxy = proxy

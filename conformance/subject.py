@@ -43,10 +43,12 @@ class Wire(Protocol):
 class Faults(Protocol):
     """A proxy before the storage that can be told to misbehave.
 
-    `devservers.proxy` is one; `spec` opens the storage through it.
+    `devservers.proxy` is one. `spec` opens the storage through it, `hasty` does so with `timeout`
+    seconds for one request.
     """
 
     spec: FilesystemSpec
+    hasty: FilesystemSpec
     kinds: frozenset[str]
     timeout: float
 

@@ -116,7 +116,7 @@ class Bounded(Contract):
             "rm_file": lambda fs: fs.rm_file(self.subject.path("other")),  # type: ignore[attr-defined]
         }
         for what, call in calls.items():
-            fs = faults.spec.open(skip_instance_cache=True).fs
+            fs = faults.hasty.open(skip_instance_cache=True).fs
             with faults.fault(kind):
                 begun = time.monotonic()
                 try:

@@ -85,13 +85,13 @@ class Names(Contract):
 
     @case()
     def dots_are_kept(self) -> None:
-        """Leading and trailing dots, dots in the middle, three dots."""
-        self._kept([".hidden", "trailing.", "a..b", "...", "step.v1.out.partial"])
+        """A leading dot, dots in the middle."""
+        self._kept([".hidden", "a..b", "step.v1.out.partial", "..a"])
 
     @case()
-    def spaces_at_the_ends_are_kept_or_refused(self) -> None:
-        """A leading or trailing space is never silently dropped."""
-        self._kept([" lead", "trail ", " "], may_refuse=True)
+    def spaces_and_dots_at_the_ends_are_kept_or_refused(self) -> None:
+        """A leading or trailing space and a trailing dot are never silently dropped."""
+        self._kept([" lead", "trail ", " ", "trail.", "..."], may_refuse=True)
 
     @case()
     def backslashes_are_kept_or_refused(self) -> None:

@@ -38,8 +38,9 @@ def subject_for(name: str, area: Area, proxy: Proxy | None = None) -> Filesystem
     spec = spec_for(name, area)
     faults = None
     if proxy is not None:
-        config: dict[str, Any] = area.config(via=proxy)
-        faults = ProxyFaults(FilesystemSpec(**config, timeout=TIMEOUT), proxy, timeout=TIMEOUT)
+        patient = FilesystemSpec(**area.config(via=proxy))
+        hasty = dataclasses.replace(patient, timeout=TIMEOUT)
+        faults = ProxyFaults(patient, proxy, hasty=hasty, timeout=TIMEOUT)
     return FilesystemSubject(spec, sizes=Sizes() if FULL else SIZES[name], faults=faults)
 
 

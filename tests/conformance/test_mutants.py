@@ -103,7 +103,7 @@ def through_proxy(
     proxy = proxied(s3_area)
 
     def make(spec: FilesystemSpec, claimed: float) -> FilesystemSubject:
-        faults = ProxyFaults(spec, proxy, timeout=claimed)
+        faults = ProxyFaults(spec, proxy, hasty=spec, timeout=claimed)
         return FilesystemSubject(FilesystemSpec(**s3_area.config()), sizes=SIZES, faults=faults)
 
     make.config = s3_area.config(via=proxy)  # type: ignore[attr-defined]
