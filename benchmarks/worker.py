@@ -225,6 +225,10 @@ class Worker:
 
     # Measuring.
 
+    def environment(self) -> list[str]:
+        """Names of the variables that could decide something here."""
+        return sorted(os.environ)
+
     def disk(self, name: str) -> int:
         """Bytes in the manager's folder on this host."""
         files = self._folders[name].rglob("*")
