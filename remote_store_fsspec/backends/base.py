@@ -318,8 +318,10 @@ class Backend:
         Raises:
             InvalidPathError: This storage cannot hold that name.
         """
-        path = _paths.join(self.target.base.rstrip("/"), key)
-        return path or ("/" if self.target.base.startswith("/") else "")
+        base = self.target.base.rstrip("/")
+        if not base and self.target.base:
+            return "/" + key
+        return _paths.join(base, key)
 
     def key(self, path: str) -> str | None:
         """The key of an inner path; None when it lies outside the root."""
