@@ -57,7 +57,7 @@ _PIECE = 4 * 2**20
 """Bytes of a block, and of one step of a download."""
 _ONCE: Mapping[str, Any] = {"retry_connect": 0, "retry_read": 0}
 """For requests that must not be sent again when the answer to the first was lost."""
-_UNSUPPORTED = (400, 404, 405, 409, 501)
+_REFUSED = (401, 403)
 _NO_SERVER_COPY = (400, 401, 403, 409, 501)
 _RANGE_NOT_SATISFIABLE = 416
 _MULTIPLE_CHOICES = 300
@@ -569,9 +569,10 @@ class AzureBackend(Backend):
                     raise
                 lost = True  # it may have taken effect: what is missing next time was ours
             except HttpResponseError as exc:
-                if exc.status_code not in _UNSUPPORTED or error_code(exc) in NO_CONTAINER:
+                if exc.status_code in _REFUSED or error_code(exc) in NO_CONTAINER:
                     raise
-                return await self._delete_singly(names)  # an account kind without batches
+                # A busy service, or one without batches; each deletion has its own attempts.
+                return await self._delete_singly(names)
             else:
                 break
         if len(outcomes) != len(names):
@@ -595,7 +596,11 @@ class AzureBackend(Backend):
 
         async def submit() -> list[Any]:
             parts = await container.delete_blobs(
-                *names, raise_on_any_failure=False, raw_request_hook=_plain_boundary, **retries
+                *names,
+                raise_on_any_failure=False,
+                raw_request_hook=_plain_boundary,
+                retry_status=0,
+                **retries,
             )
             return [part async for part in parts]
 
