@@ -73,6 +73,8 @@ def _show_links(address: str, result: Mapping[str, Any], screen: Screen) -> None
         if (step, stream) in keys:
             query = f"logType=std{stream}&logFileKey={keys[step, stream]}"
             screen.say(f"    {step} std{stream}  {run}?{query}")
+    launchpad = f"{address}/locations/demo.job/jobs/demo_job/playground"
+    screen.say(f"    run it again from the Launchpad and watch a log grow  {launchpad}")
 
 
 def _answers(address: str) -> bool:
