@@ -143,7 +143,8 @@ WITH_SECRETS = {
         backend_options={"container": "c", "account_name": "n", "account_key": "YS1zZWNyZXQtbm9ib2R5"},
     ),
     "sftp": FilesystemSpec(
-        backend_type="sftp", backend_options={"host": "h", "username": "u", "password": SECRET}
+        backend_type="sftp",
+        backend_options={"host": "h", "username": "u", "password": SECRET, "host_key_policy": "tofu"},
     ),
     "gs": FilesystemSpec(url="gs://b/f", storage_options={"token": {"refresh_token": SECRET}}),
     "ftp": FilesystemSpec(url=f"ftp://u:{SECRET}@127.0.0.1:9/f"),
