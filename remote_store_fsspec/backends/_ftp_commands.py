@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from datetime import datetime, timezone
 from ftplib import error_perm, error_temp
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
     from ftplib import FTP
 
     from remote_store_fsspec.backends.base import Info
@@ -45,8 +45,8 @@ def look_at(ftp: FTP, path: str, *, mlst: bool) -> Facts:
     try:
         facts = {"type": "file", "size": str(ftp.size(path) or 0)}
     except error_perm:
-        ftp.cwd(path)  # paths are absolute, so where the connection stands never matters
-        return {"type": "dir"}
+        with _inside(ftp, path):
+            return {"type": "dir"}
     with suppress(error_perm):
         facts["modify"] = ftp.sendcmd(f"MDTM {path}").split()[1]
     return facts
@@ -62,18 +62,15 @@ def list_folder(ftp: FTP, path: str, *, mlst: bool) -> dict[str, Facts]:
         ftplib.error_perm: It is not a folder, or may not be listed.
     """
     if mlst:
-        listing = bytearray()
-        ftp.retrbinary(f"MLSD {path}", listing.extend)
-        lines = bytes(listing).decode("utf-8", "surrogateescape").split("\r\n")
-        entries = dict(_parse(line) for line in lines if line)
+        entries = dict(_parse(line) for line in _lines(ftp, f"MLSD {path}"))
         return {name: facts for name, facts in entries.items() if facts["type"] in _LISTED}
-    ftp.cwd(path)
-    try:
-        names = ftp.nlst()
-    except error_perm:
-        names = []  # how some servers say that there is nothing
+    with _inside(ftp, path):
+        try:
+            lines = _lines(ftp, "NLST")
+        except error_perm:
+            lines = []  # how some servers say that there is nothing
     found = {}
-    for name in names:
+    for name in lines:
         last = name.rpartition("/")[2]
         if last not in ("", ".", ".."):
             with suppress(error_perm):
@@ -82,6 +79,25 @@ def list_folder(ftp: FTP, path: str, *, mlst: bool) -> dict[str, Facts]:
 
 
 _LISTED = ("file", "dir", "other")
+
+
+@contextmanager
+def _inside(ftp: FTP, path: str) -> Iterator[None]:
+    """Stand in a folder, and never stay: servers lose their footing when it is deleted."""
+    ftp.cwd(path)
+    try:
+        yield
+    finally:
+        with suppress(error_perm):
+            ftp.cwd("/")
+
+
+def _lines(ftp: FTP, command: str) -> list[str]:
+    """A listing's lines, as binary data: in text mode a server refuses the next SIZE."""
+    listing = bytearray()
+    ftp.retrbinary(command, listing.extend)
+    text = bytes(listing).decode("utf-8", "surrogateescape")
+    return [line for line in text.split("\r\n") if line]
 
 
 def _parse(line: str) -> tuple[str, Facts]:

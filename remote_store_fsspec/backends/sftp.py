@@ -422,7 +422,10 @@ class SftpBackend(SSHBackend):
                 type(exc) is not StoreError
             ):
                 raise
-            attributes = await self.ask(key, lambda channel: channel.stat(path))
+            try:
+                attributes = await self.ask(key, lambda channel: channel.stat(path))
+            except ObjectNotFoundError:
+                raise exc from exc.__cause__
             if not is_directory(attributes):
                 url = self.display_url(key)
                 raise NotDirectoryError(f"{path} is not a directory", url=url) from exc
