@@ -16,7 +16,7 @@ __all__ = ["MAX_LIVE", "Ledger", "Upload"]
 MAX_LIVE: Final = 64
 """Most segments of one stream that exist at a time."""
 
-_UNBATCHED: Final = 1024
+UNBATCHED: Final = 1024
 """Uploads that go out at their own tick. 1,024 of them and 994 batches of four hold 5,000 ticks
 with one merge per byte, that is at most 3 times the log's size sent in all."""
 
@@ -44,10 +44,14 @@ class Ledger:
     Attributes:
         end: First byte that is not uploaded yet.
         uploads: How many uploads were made.
+        most: Most segments that exist at a time.
+        unbatched: Uploads that go out at their own tick.
     """
 
     end: int = 0
     uploads: int = 0
+    most: int = MAX_LIVE
+    unbatched: int = UNBATCHED
     _live: list[_Live] = field(default_factory=list)
     _waited: int = 0
 
@@ -68,7 +72,7 @@ class Ledger:
         if not flush and self._may_wait(size - self.end):
             self._waited += 1
             return None
-        if len(self._live) < MAX_LIVE:
+        if len(self._live) < self.most:
             return Upload(self.end, size)
         first = self._merge_from()
         return Upload(
@@ -77,7 +81,7 @@ class Ledger:
 
     def done(self, upload: Upload) -> None:
         """Note that an upload has succeeded."""
-        if len(self._live) < MAX_LIVE:
+        if len(self._live) < self.most:
             self._live.append(_Live(upload.start, 0))
         else:
             first = self._merge_from()
@@ -88,7 +92,7 @@ class Ledger:
         self._waited = 0
 
     def _may_wait(self, fresh: int) -> bool:
-        if self.uploads < _UNBATCHED or self._waited >= _BATCH_TICKS - 1:
+        if self.uploads < self.unbatched or self._waited >= _BATCH_TICKS - 1:
             return False
         return fresh * self.uploads < _BATCH_TICKS * self.end
 

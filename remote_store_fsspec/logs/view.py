@@ -98,7 +98,7 @@ class LogView:
             return Look(None, known, complete=True)
         staged = self._staging.find(key)
         if staged is not None:
-            return Look(staged, None, staged.ended)
+            return Look(staged, None, staged.ended and not _is_too_long(staged))
         snapshot = self._store.snapshot(key)
         if snapshot.complete:
             return Look(None, snapshot, complete=True)
@@ -203,6 +203,13 @@ def _read_file(
     held = 0 if finished and end >= size else incomplete_tail(data)
     keep = len(data) - held or (len(data) if end < size else 0)
     return data[:keep], offset + keep
+
+
+def _is_too_long(staged: StagedFiles) -> bool:
+    """Whether the stored log will hold a marker and a tail that the staged files do not."""
+    limit = size_limit()
+    files = [staged.folder / stream for stream in staged.streams]
+    return any(limit.exceeded(file.stat().st_size) for file in files if file.exists())
 
 
 def _closing_line(snapshot: Snapshot, ended: str) -> str:

@@ -1,6 +1,10 @@
 """Real jobs that real processes run in these tests."""
 
+# ruff: noqa: T201 - what these print is what is captured
+
 # No `from __future__ import annotations`: Dagster looks at the annotation of `context` itself.
+
+from __future__ import annotations
 
 import subprocess
 import sys

@@ -1,18 +1,20 @@
 """Capturing: what is redirected, what comes back, what is kept."""
 
+# ruff: noqa: T201 - what these print is what is captured
+
 from __future__ import annotations
 
-import os
 import subprocess
 import sys
 import textwrap
+import threading
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from dagster._core.storage.compute_log_manager import ComputeIOType
 
-from tests.dagster.home import texts, wait_for
+from tests.dagster.home import texts
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -146,20 +148,23 @@ def test_a_tick_is_two_requests_and_no_thread(
 ) -> None:
     manager = make_manager(local_area)
     calls: list[str] = []
-    for name in ("pipe_file", "put_file", "find", "rm_files", "cat_file"):
-        method = getattr(manager._files, name)
-        monkeypatch.setattr(
-            manager._files,
-            name,
-            lambda *a, _m=method, _n=name, **k: (calls.append(_n), _m(*a, **k))[1],
-        )
-    import threading
+    begun: list[str] = []
 
-    begun: list[Any] = []
-    start = threading.Thread.start
-    monkeypatch.setattr(
-        threading.Thread, "start", lambda self: (begun.append(self.name), start(self))[1]
-    )
+    def note(owner: Any, name: str, seen: list[str], label: Callable[[Any], str]) -> None:
+        method = getattr(owner, name)
+
+        def noted(*args: Any, **kwargs: Any) -> Any:
+            seen.append(label(args))
+            return method(*args, **kwargs)
+
+        monkeypatch.setattr(owner, name, noted)
+
+    def named(name: str) -> Callable[[Any], str]:
+        return lambda _: name
+
+    for name in ("pipe_file", "put_file", "find", "rm_files", "cat_file", "cat_ranges"):
+        note(manager._files, name, calls, named(name))
+    note(threading.Thread, "start", begun, lambda args: str(args[0].name))
     with manager.open_log_stream(["__repository__", "sensor", "1"], ComputeIOType.STDERR) as stream:
         stream.write('{"msg": "hello"}\n')
     assert calls == ["pipe_file", "pipe_file"]
@@ -170,11 +175,12 @@ def test_a_tick_is_two_requests_and_no_thread(
 def test_the_instigation_logger_of_a_tick_is_read_back(
     local_area: Area, make_manager: Callable[..., Any]
 ) -> None:
+    from types import SimpleNamespace
+
     from dagster._core.definitions.instigation_logger import (
         InstigationLogger,
         get_instigation_log_records,
     )
-    from types import SimpleNamespace
 
     key = ["__repository__", "my_sensor", "36"]
     instance: Any = SimpleNamespace(compute_log_manager=make_manager(local_area))

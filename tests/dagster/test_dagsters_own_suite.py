@@ -20,7 +20,7 @@ Suite: Any = load()
 @pytest.mark.parametrize(
     "any_location", [area_param(name) for name in BACKEND_TYPES], indirect=True
 )
-class TestDagstersOwnSuite(Suite):  # type: ignore[misc]
+class TestDagstersOwnSuite(Suite):
     """Every backend type, unchanged; reader and writer stage in different folders."""
 
     __test__ = True

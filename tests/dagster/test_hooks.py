@@ -1,5 +1,7 @@
 """Every hook of the original request, DAG-021 to DAG-033."""
 
+# ruff: noqa: T201 - what these print is what is captured
+
 from __future__ import annotations
 
 import json
@@ -7,6 +9,7 @@ import os
 import stat
 import sys
 import threading
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import dagster as dg
@@ -25,7 +28,6 @@ from remote_store_fsspec.errors import ConfigError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from pathlib import Path
 
     from devservers import Area
 
@@ -190,13 +192,10 @@ class TestStaging:
     ) -> None:
         manager = make_manager(local_area, local_dir=str(tmp_path / "staging"))
         with manager.capture_logs(KEY):
-            path = manager.local_manager.get_captured_local_path(KEY, "out")
-            assert stat.S_IMODE(os.stat(path).st_mode) == 0o600
-            folder = os.path.dirname(path)
-            while folder != str(tmp_path / "staging"):
-                assert stat.S_IMODE(os.stat(folder).st_mode) == 0o700
-                folder = os.path.dirname(folder)
-            assert stat.S_IMODE(os.stat(folder).st_mode) == 0o700
+            path = Path(manager.local_manager.get_captured_local_path(KEY, "out"))
+            assert stat.S_IMODE(path.stat().st_mode) == 0o600
+            for folder in path.relative_to(tmp_path).parents[:-1]:
+                assert stat.S_IMODE((tmp_path / folder).stat().st_mode) == 0o700
         assert [p for p in (tmp_path / "staging").rglob("*") if p.is_file()] == []
 
     def test_a_folder_of_another_user_is_refused(self, tmp_path: Path) -> None:
@@ -297,8 +296,7 @@ class TestDownloading:
             assert not manager.has_local_file(KEY, OUT)
             manager.download_from_cloud_storage(KEY, OUT)
             path = manager.local_manager.get_captured_local_path(KEY, "out")
-            with open(path, "rb") as file:
-                assert file.read() == content
+            assert Path(path).read_bytes() == content
         manager.dispose()
         assert [p for p in (tmp_path / "staging").rglob("*") if p.is_file()] == []
 
@@ -308,7 +306,7 @@ class TestDownloading:
         manager = make_manager(local_area)
         with pytest.raises(FileNotFoundError):
             manager.download_from_cloud_storage(KEY, OUT)
-        assert not os.path.exists(manager.local_manager.get_captured_local_path(KEY, "out"))
+        assert not Path(manager.local_manager.get_captured_local_path(KEY, "out")).exists()
 
     def test_a_running_log_can_be_downloaded_as_far_as_it_is_stored(
         self, local_area: Area, make_manager: Callable[..., Any]
@@ -318,8 +316,7 @@ class TestDownloading:
         manager = make_manager(local_area)
         assert not manager.cloud_storage_has_logs(KEY, OUT)
         path = manager.local_manager.get_captured_local_path(KEY, "out")
-        with open(path, "rb") as file:
-            assert file.read() == b"first second"
+        assert Path(path).read_bytes() == b"first second"
 
 
 @pytest.mark.spec("DAG-028")

@@ -1,5 +1,7 @@
 """Moving to this manager and back: the real packages write, ours reads, and the other way round."""
 
+# ruff: noqa: T201 - what these print is what is captured
+
 from __future__ import annotations
 
 import sys
@@ -7,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from remote_store_fsspec.dagster import RemoteStoreComputeLogManager
 from tests.dagster.home import STDERR, texts
 from tests.support.areas import area_param
 
@@ -136,17 +139,23 @@ def test_dagster_azure_and_this_manager_read_each_other(
     indirect=True,
 )
 def test_remote_stores_own_manager_and_this_one_read_each_other(
-    any_location: Area, make_manager: Callable[..., Any], tmp_path: Path
+    any_location: Area, tmp_path: Path
 ) -> None:
     module = pytest.importorskip("remote_store.ext.dagster")
     config = any_location.backend_config()
+    key_file = config["backend_options"].pop("pkey", None)
+    if key_file is not None:  # theirs takes a path only as paramiko's own keyword
+        config["backend_options"]["connect_kwargs"] = {"key_filename": key_file}
     theirs = module.RemoteStoreComputeLogManager(
         **config, root_path="a/b", local_dir=str(tmp_path / "theirs")
     )
     try:
-        more = {"root_path": "a/b"}
-        ours = make_manager(any_location, **more)
-        reader = make_manager(any_location, **more)
+        ours, reader = (
+            RemoteStoreComputeLogManager(
+                **config, root_path="a/b", local_dir=str(tmp_path / f"ours-{number}")
+            )
+            for number in range(2)
+        )
         _both_ways(theirs, ours, reader)
     finally:
         theirs.dispose()

@@ -6,7 +6,6 @@ import signal
 import sys
 from typing import TYPE_CHECKING, Any
 
-import dagster as dg
 import pytest
 
 from remote_store_fsspec.dagster import RemoteStoreComputeLogManager
@@ -16,6 +15,8 @@ from tests.dagster.home import Home, Process, engine_messages, log_keys, texts, 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
+
+    import dagster as dg
 
     from devservers import Area
 
@@ -151,7 +152,9 @@ def test_a_store_that_is_away_at_the_end_costs_neither_the_run_nor_the_log(
         assert result.success
         key = log_keys(instance)["chatty"]
         assert s3_area.raw.keys() == []
-        said = [message for message in engine_messages(instance) if "could not be stored" in message]
+        said = [
+            message for message in engine_messages(instance) if "could not be stored" in message
+        ]
         assert len(said) == 1, engine_messages(instance)
         assert str(tmp_path / "staging") in said[0]
         assert "chatty" in texts(instance.compute_log_manager, key)[0]
@@ -161,12 +164,10 @@ def test_a_store_that_is_away_at_the_end_costs_neither_the_run_nor_the_log(
     assert "chatty: to stderr\n" in texts(reader, key)[1]
 
 
-def _run_worker(
-    home: Home, instance: dg.DagsterInstance, job: str, mark: Path
-) -> Process:
+def _run_worker(home: Home, instance: dg.DagsterInstance, job: str, mark: Path) -> Process:
     """`dagster api execute_run`, the process that the run launchers start."""
-    from dagster._core.origin import JobPythonOrigin, RepositoryPythonOrigin
     from dagster._core.code_pointer import FileCodePointer
+    from dagster._core.origin import JobPythonOrigin, RepositoryPythonOrigin
     from dagster._grpc.types import ExecuteRunArgs
     from dagster_shared.serdes import serialize_value
 

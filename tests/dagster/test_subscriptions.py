@@ -8,7 +8,6 @@ import time
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
-import pytest
 from dagster._core.storage.compute_log_manager import ComputeIOType
 
 from remote_store_fsspec.errors import StoreUnavailableError
@@ -16,6 +15,8 @@ from tests.dagster.home import wait_for
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    import pytest
 
     from devservers import Area
 
@@ -44,6 +45,10 @@ def _shown(manager: Any, key: list[str], until: float = 30.0) -> tuple[str, str]
     return asyncio.run(bounded())
 
 
+def _out(seen: list[Any]) -> bytes:
+    return b"".join(data.stdout or b"" for data in seen)
+
+
 def test_a_finished_log_is_shown_and_the_generator_ends(
     local_area: Area, make_manager: Callable[..., Any]
 ) -> None:
@@ -52,9 +57,7 @@ def test_a_finished_log_is_shown_and_the_generator_ends(
     assert _shown(make_manager(local_area), KEY) == ("x" * 2_500_000, "err")
 
 
-def test_an_empty_finished_log_ends_too(
-    local_area: Area, make_manager: Callable[..., Any]
-) -> None:
+def test_an_empty_finished_log_ends_too(local_area: Area, make_manager: Callable[..., Any]) -> None:
     local_area.raw.write(f"{AT}.out", b"")
     local_area.raw.write(f"{AT}.err", b"")
     assert _shown(make_manager(local_area), KEY) == ("", "")
@@ -102,12 +105,14 @@ def test_the_viewers_of_a_log_share_its_polls(
         manager.subscribe(KEY)(seen.append)
     looks: list[float] = []
     look = manager._view.look
-    monkeypatch.setattr(
-        manager._view, "look", lambda key: (looks.append(time.monotonic()), look(key))[1]
-    )
+
+    def counted(log_key: list[str]) -> Any:
+        looks.append(time.monotonic())
+        return look(log_key)
+
+    monkeypatch.setattr(manager._view, "look", counted)
     local_area.raw.write(f"{AT}.out.partial.6", b", more")
-    for seen in got:
-        wait_for(lambda seen=seen: b"".join(d.stdout or b"" for d in seen) == b"so far, more")
+    wait_for(lambda: [_out(seen) for seen in got] == [b"so far, more"] * 3)
     assert len(looks) <= 3
     assert [t.name for t in threading.enumerate()].count("remote-store-fsspec-subscriptions") == 1
 
@@ -125,7 +130,7 @@ def test_a_viewer_may_leave_while_others_stay_and_the_thread_ends_with_the_last(
     local_area.raw.write(f"{AT}.out", b"text")
     local_area.raw.write(f"{AT}.err", b"")
     wait_for(lambda: second.is_complete)
-    assert b"".join(data.stdout or b"" for data in seen) == b"text"
+    assert _out(seen) == b"text"
     wait_for(
         lambda: "remote-store-fsspec-subscriptions" not in {t.name for t in threading.enumerate()}
     )
@@ -146,7 +151,7 @@ def test_a_viewer_that_raises_does_not_stop_the_others(
     local_area.raw.write(f"{AT}.out", b"text")
     local_area.raw.write(f"{AT}.err", b"")
     wait_for(lambda: other.is_complete)
-    assert b"".join(data.stdout or b"" for data in seen) == b"text"
+    assert _out(seen) == b"text"
 
 
 def test_subscribing_asks_nothing_of_the_store(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from remote_store_fsspec.errors import (
@@ -70,14 +71,12 @@ class FaultyFiles:
     def put_file(
         self, lpath: str, rpath: str, *, write_options: Mapping[str, Any] | None = None
     ) -> None:
-        with open(lpath, "rb") as file:
-            content = file.read()
+        content = Path(lpath).read_bytes()
         self._request("put", lambda: self.objects.__setitem__(rpath, content))
 
     def get_file(self, rpath: str, lpath: str) -> None:
         content = self._request("cat", lambda: self._object(rpath))
-        with open(lpath, "wb") as file:
-            file.write(content)
+        Path(lpath).write_bytes(content)
 
     def find(
         self,
