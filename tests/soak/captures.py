@@ -1,0 +1,75 @@
+"""What the soak captures: known bytes under known keys, and a ledger of what was written."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import random
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+STREAMS = ("out", "err")
+_LINE = 100
+
+
+@dataclass(frozen=True)
+class Capture:
+    """One capture; everything about it follows from its number.
+
+    Attributes:
+        number: Which one.
+        store: ``s3`` or ``sftp``.
+    """
+
+    number: int
+    store: str
+
+    @property
+    def key(self) -> list[str]:
+        """Its log key, shaped like a step's."""
+        return [f"run-{self.number // 10}", "compute_logs", f"c{self.number}"]
+
+    def path(self, stream: str) -> str:
+        """Where the stream has to be found in the end."""
+        return f"dagster/storage/{'/'.join(self.key)}.{stream}"
+
+    def content(self, stream: str) -> bytes:
+        """What the stream says: 0 bytes to some megabytes."""
+        chance = random.Random(f"{self.number}.{stream}")
+        size = 0 if chance.random() < 0.1 else int(2 ** chance.uniform(4, 22))
+        text = hashlib.shake_256(f"{self.number}.{stream}".encode()).hexdigest(size // 2 + 1)[:size]
+        lines = [text[at : at + _LINE - 1] + "\n" for at in range(0, size, _LINE)]
+        return "".join(lines).encode()
+
+
+@dataclass
+class Written:
+    """What a worker is known to have written of one capture.
+
+    Attributes:
+        ended: The capture came to its end; else its process was killed meanwhile.
+        sizes: Bytes of each stream whose write had returned.
+    """
+
+    ended: bool
+    sizes: dict[str, int]
+
+
+def read_ledgers(folder: Path) -> dict[int, Written]:
+    """What all workers wrote, by the number of the capture."""
+    found: dict[int, Written] = {}
+    for path in sorted(folder.glob("ledger-*")):
+        for line in path.read_text().splitlines():
+            try:
+                number, event, value = json.loads(line)
+            except ValueError:
+                continue  # the last line of a worker that was killed
+            written = found.setdefault(number, Written(False, dict.fromkeys(STREAMS, 0)))
+            if event == "ended":
+                written.ended = True
+            elif event in STREAMS:
+                written.sizes[event] = value
+    return found

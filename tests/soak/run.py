@@ -1,0 +1,292 @@
+"""The soak: many captures from many processes while the way to the stores breaks again and again.
+
+Captures go to S3 and to SFTP through proxies that refuse, reset, hang, lose answers and slow down
+at random; from time to time a worker is killed. At the end the faults stop, what is staged is
+flushed, and every byte whose write had returned is looked for with boto3 and among the SFTP
+server's files.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections import Counter
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from devservers import S3Server, SFTPServer
+from devservers.proxy import (
+    Blackhole,
+    Fault,
+    Proxy,
+    Refuse,
+    Reset,
+    ResetAfterEffect,
+    Slow,
+    Status,
+    Truncate,
+)
+from remote_store_fsspec.dagster import RemoteStoreComputeLogManager
+from tests.soak.captures import STREAMS, Capture, Written, read_ledgers
+
+if TYPE_CHECKING:
+    from devservers import Area
+
+REPOSITORY = Path(__file__).parent.parent.parent
+_RAW: tuple[Fault, ...] = (
+    Refuse(),
+    Blackhole(),
+    Reset(after=0),
+    Reset(after=4000),
+    Truncate(after=2000),
+    Slow(latency=0.3),
+)
+_HTTP: tuple[Fault, ...] = (
+    Refuse(),
+    Blackhole(),
+    Reset(after=0),
+    Truncate(after=10),
+    Slow(latency=0.5),
+    ResetAfterEffect(),
+    Status(503),
+    Status(500),
+    Status(403),
+)
+
+
+@dataclass
+class Result:
+    """What a soak found.
+
+    Attributes:
+        captures: Captures begun.
+        written: Bytes whose write had returned.
+        found: Those of them that the stores hold where they belong.
+        killed: Captures whose process was killed.
+        flushed: Captures that only the flush at the end stored.
+        kept: Captures still staged afterwards.
+        debris: Objects that belong to no finished log.
+        faults: How often each fault was acted out.
+        problems: What was wrong, one sentence each.
+        seconds: How long it took.
+    """
+
+    captures: int = 0
+    written: int = 0
+    found: int = 0
+    killed: int = 0
+    flushed: int = 0
+    kept: int = 0
+    debris: int = 0
+    faults: Counter[str] = field(default_factory=Counter)
+    problems: list[str] = field(default_factory=list)
+    seconds: float = 0.0
+
+    @property
+    def lost(self) -> int:
+        """Bytes that were written and are not found."""
+        return self.written - self.found
+
+    def __str__(self) -> str:
+        return (
+            f"soak: {self.captures} captures ({self.killed} killed), {self.written:,} bytes "
+            f"written, {self.found:,} found, {self.lost:,} lost; {self.flushed} stored by the "
+            f"final flush, {self.kept} still staged, {self.debris} superfluous objects; "
+            f"{self.faults.total()} faults in {self.seconds:.0f} s"
+        )
+
+
+def soak(
+    *, captures: int, workers: int, seconds: float, kill_every: float = 30.0, seed: int | None = None
+) -> Result:
+    """Run it.
+
+    Args:
+        captures: How many in all.
+        workers: Processes that share them.
+        seconds: Over how long they begin.
+        kill_every: Mean seconds between two kills of a worker.
+        seed: Of the faults' choice; random when not given.
+    """
+    chance = random.Random(seed)
+    result = Result()
+    begun = time.monotonic()
+    with (
+        tempfile.TemporaryDirectory(prefix="soak-") as name,
+        S3Server() as s3,
+        SFTPServer() as sftp,
+        Proxy.to(s3) as s3_proxy,
+        Proxy.to(sftp) as sftp_proxy,
+    ):
+        folder = Path(name)
+        areas = {"s3": s3.new_area(), "sftp": sftp.new_area()}
+        proxies = {"s3": s3_proxy, "sftp": sftp_proxy}
+        configs = {
+            store: _config(area, proxies[store], folder / "staging")
+            for store, area in areas.items()
+        }
+        stop = threading.Event()
+        breakers = [
+            threading.Thread(
+                target=_break, args=(proxy, random.Random(chance.random()), stop, result.faults)
+            )
+            for proxy in proxies.values()
+        ]
+        plans = _plans(folder, configs, captures, workers, seconds)
+        for breaker in breakers:
+            breaker.start()
+        try:
+            _work(plans, chance, kill_every, seconds)
+        finally:
+            stop.set()
+            for breaker in breakers:
+                breaker.join()
+        for config in configs.values():
+            stored, kept = _flush(config)
+            result.flushed += stored
+            result.kept += kept
+        _verify(read_ledgers(folder), areas, result)
+    result.seconds = time.monotonic() - begun
+    if result.captures != captures:
+        result.problems.append(f"{captures - result.captures} captures were never begun")
+    return result
+
+
+def _config(area: Area, proxy: Proxy, staging: Path) -> dict[str, Any]:
+    """A manager's configuration with timeouts that fit faults of seconds."""
+    config = area.config(via=proxy)
+    options = config["backend_options"]
+    if area.name == "s3":
+        options["client_options"] = {"config_kwargs": {"read_timeout": 3, "connect_timeout": 2}}
+    else:
+        options |= {"timeout": 3, "io_timeout": 6}
+    return {**config, "local_dir": str(staging), "upload_interval": 1}
+
+
+def _plans(
+    folder: Path, configs: dict[str, Any], captures: int, workers: int, seconds: float
+) -> list[Path]:
+    plans = []
+    for worker in range(workers):
+        mine = range(worker, captures, workers)
+        plan = {
+            "folder": str(folder),
+            "ledger": str(folder / f"ledger-{worker}"),
+            "managers": configs,
+            "begun": time.time(),
+            "captures": [
+                [number, ("s3", "sftp")[number // workers % 2], number * seconds / captures]
+                for number in mine
+            ],
+        }
+        path = folder / f"plan-{worker}.json"
+        path.write_text(json.dumps(plan))
+        plans.append(path)
+    return plans
+
+
+def _start(plan: Path) -> subprocess.Popen[bytes]:
+    with plan.with_suffix(".log").open("ab") as log:
+        return subprocess.Popen(
+            [sys.executable, "-m", "tests.soak.worker", str(plan)],
+            cwd=REPOSITORY,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,  # what is mirrored there is megabytes
+            stderr=log,
+            env=dict(os.environ),
+        )
+
+
+def _work(plans: list[Path], chance: random.Random, kill_every: float, seconds: float) -> None:
+    """Run the workers, killing one now and then, until every plan is worked through."""
+    running = {plan: _start(plan) for plan in plans}
+    until = time.monotonic() + seconds
+    kill_at = time.monotonic() + kill_every
+    try:
+        while running:
+            time.sleep(0.2)
+            if kill_at < time.monotonic() < until:
+                running[chance.choice(list(running))].kill()
+                kill_at = time.monotonic() + chance.uniform(0.5, 1.5) * kill_every
+            for plan, process in list(running.items()):
+                code = process.poll()
+                if code == 0:
+                    del running[plan]
+                elif code is not None and code < 0:
+                    running[plan] = _start(plan)
+                elif code is not None:
+                    said = plan.with_suffix(".log").read_bytes()[-3000:].decode(errors="replace")
+                    raise RuntimeError(f"worker {plan.stem} failed ({code}): {said}")
+    finally:
+        for process in running.values():
+            process.kill()
+            process.wait()
+
+
+def _break(proxy: Proxy, chance: random.Random, stop: threading.Event, counts: Any) -> None:
+    """Fault after fault until told to stop."""
+    faults = _RAW if proxy.raw else _HTTP
+    while not stop.wait(chance.expovariate(1 / 4)):
+        fault = chance.choice(faults)
+        rule = proxy.fault(fault)
+        stop.wait(12.0 if chance.random() < 0.1 else chance.uniform(0.5, 4.0))
+        rule.remove()
+        counts[type(fault).__name__] += 1
+        if chance.random() < 0.3:
+            proxy.kill_connections()
+    proxy.clear()
+
+
+def _flush(config: dict[str, Any]) -> tuple[int, int]:
+    manager = RemoteStoreComputeLogManager(**config)
+    try:
+        stored = kept = 0
+        for _ in range(5):
+            more, kept = manager._recovery.flush()
+            stored += more
+            if not kept:
+                break
+            time.sleep(1)
+        return stored, kept
+    finally:
+        manager.dispose()
+
+
+def _verify(written: dict[int, Written], areas: dict[str, Area], result: Result) -> None:
+    objects = {store: set(area.raw.keys()) for store, area in areas.items()}
+    for number, one in sorted(written.items()):
+        store = next(
+            (store for store in areas if Capture(number, store).path("out") in objects[store]), None
+        )
+        result.captures += 1
+        result.killed += not one.ended
+        for stream in STREAMS:
+            size = one.sizes[stream]
+            result.written += size
+            if store is None:
+                if one.ended or size:
+                    result.problems.append(f"capture {number}: {stream} is nowhere")
+                continue
+            capture = Capture(number, store)
+            path = capture.path(stream)
+            stored = areas[store].raw.read(path) if path in objects[store] else None
+            objects[store].discard(path)
+            content = capture.content(stream)
+            if stored is None or not content.startswith(stored):
+                result.problems.append(f"capture {number}: {stream} is missing or differs")
+                continue
+            result.found += min(size, len(stored))
+            if len(stored) < size or (one.ended and len(stored) != len(content)):
+                result.problems.append(
+                    f"capture {number}: {stream} has {len(stored)} of {size} bytes"
+                )
+    for store, left in objects.items():
+        result.debris += len(left)
+        result.problems += [f"{store}: superfluous object {path}" for path in sorted(left)[:20]]
