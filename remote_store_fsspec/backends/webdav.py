@@ -127,17 +127,17 @@ class WebdavBackend(WebdavClientBackend):
     async def read(self, key: str, start: int | None, end: int | None) -> bytes:
         part = Range.of(start, end)
         if part is not None:
-            return await self._part(key, part) or b""
+            return await self._part(key, part)
         for _ in _PAUSES:
             size = await self._size(key)
             low, high = _paths.range_of(size, start, end)
             if low == high:
                 return b""
             with suppress(_OtherSize):
-                return await self._part(key, Range(low, high, size)) or b""
+                return await self._part(key, Range(low, high, size))
         raise StoreUnavailableError("the file keeps changing", url=self.display_url(key))
 
-    async def _part(self, key: str, part: Range) -> bytes | None:
+    async def _part(self, key: str, part: Range) -> bytes:
         size = part.end - max(part.start, 0) if part.end is not None else 0
 
         def take(response: httpx.Response) -> bytes:
@@ -145,7 +145,10 @@ class WebdavBackend(WebdavClientBackend):
                 raise _OtherSize("the file was replaced", url=self.display_url(key))
             return part.fetch(response)
 
-        return await self._unless_between(key, lambda: self._get(key, part, take, size))
+        data = await self._unless_between(key, lambda: self._get(key, part, take, size))
+        if data is None and part.size is not None:
+            raise _OtherSize("the file was replaced", url=self.display_url(key))
+        return data or b""
 
     async def _size(self, key: str) -> int:
         info = await self.info(key)
