@@ -89,6 +89,11 @@ class Home:
                 "class": "RemoteStoreComputeLogManager",
                 "config": config,
             },
+            # Without this, runs from the UI wait in a queue for a daemon that the demo has not.
+            "run_coordinator": {
+                "module": "dagster._core.run_coordinator",
+                "class": "DefaultRunCoordinator",
+            },
             "telemetry": {"enabled": False},
             "nux": {"enabled": False},  # a throwaway instance must not ask for an address
         }
