@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import errno
+import logging
 import os
 import socket
 import stat
@@ -43,6 +44,8 @@ if TYPE_CHECKING:
     from fsspec.callbacks import Callback
 
 __all__ = ["Backend", "Info", "Target"]
+
+logger = logging.getLogger("remote_store_fsspec.backends")
 
 T = TypeVar("T")
 Info = dict[str, Any]
@@ -265,6 +268,8 @@ class Backend:
                     retry = isinstance(error, StoreUnavailableError)
                     if retry and not attempt and not once:
                         continue
+                if self.target.options:
+                    _forget_frames(exc if error is not exc else exc.__cause__)
                 if error is exc:
                     raise
                 raise error from exc
@@ -636,6 +641,25 @@ _OPTIONAL_INFO: Mapping[str, tuple[str, ...]] = {
     "etag": ("ETag", "etag"),
     "content_type": ("ContentType", "content_type", "contentType"),
 }
+
+
+def _forget_frames(exc: BaseException | None) -> None:
+    """Let go of the frames of a library's exceptions: their locals hold credentials.
+
+    Whoever captures locals with a traceback would publish them. The frames' places, without
+    locals, are in the log at level DEBUG.
+    """
+    if exc is None:
+        return
+    logger.debug("what the storage's library raised", exc_info=exc)
+    chain: list[BaseException | None] = [exc]
+    met: set[int] = set()
+    while chain:
+        link = chain.pop()
+        if link is not None and id(link) not in met:
+            met.add(id(link))
+            link.__traceback__ = None
+            chain += [link.__cause__, link.__context__]
 
 
 def _seconds(value: Any) -> float:

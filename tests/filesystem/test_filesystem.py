@@ -6,7 +6,9 @@ import asyncio
 import json
 import os
 import pickle
+import socket
 import threading
+import traceback
 from typing import TYPE_CHECKING
 
 import fsspec
@@ -269,3 +271,32 @@ def test_signing_names_the_storage_that_cannot(fs: RemoteStoreFileSystem) -> Non
 
 def test_unstripped_names_lead_back(fs: RemoteStoreFileSystem) -> None:
     assert fs._strip_protocol(fs.unstrip_protocol("a/b")) == "a/b"
+
+
+def test_no_frame_of_an_error_holds_a_secret() -> None:
+    with socket.socket() as nobody:
+        nobody.bind(("127.0.0.1", 0))  # bound and not listening: a connection is refused
+        fs = remote_store_fsspec.filesystem(
+            "s3",
+            bucket="bucket-1",
+            key="key-of-nobody",
+            secret="hunter22-hunter22",
+            endpoint_url=f"http://127.0.0.1:{nobody.getsockname()[1]}",
+            retry={"max_attempts": 1},
+        )
+        with pytest.raises(ConnectionError) as caught:
+            fs.cat_file("a")
+    link: BaseException | None = caught.value
+    while link is not None:
+        for frame, _ in traceback.walk_tb(link.__traceback__):
+            if not frame.f_code.co_filename.endswith("test_filesystem.py"):
+                shown = " ".join(_repr(value) for value in frame.f_locals.values())
+                assert "hunter22" not in shown, frame.f_code
+        link = link.__cause__ or link.__context__
+
+
+def _repr(value: object) -> str:
+    try:
+        return repr(value)
+    except Exception:
+        return ""
