@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import os
 import threading
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -23,10 +23,55 @@ from dagster._core.execution.compute_logs import (
     tail_to_stream,
 )
 
+from remote_store_fsspec.dagster._overflow import MARGIN, Diversion, watching
+
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
 __all__ = ["mirror_to_file"]
+
+
+@dataclass(eq=False)
+class _Capture:
+    """One capture of one descriptor.
+
+    Attributes:
+        path: The staged file.
+        descriptor: What is captured.
+        file: Descriptor of the staged file.
+        target: Where the output goes: that file, or a pipe while the disk is nearly full.
+    """
+
+    path: str
+    descriptor: int
+    file: int
+    target: int
+    diversion: Diversion | None = None
+    gave_up: bool = False
+
+    def watch(self, free: int) -> None:
+        """Use a pipe when the disk is nearly full, and nothing when the pipe is broken."""
+        if self.gave_up or (self.diversion is None and free >= MARGIN):
+            return
+        with _lock:
+            stack = _stacks.get(self.descriptor)
+            if stack is None or self not in stack.captures:
+                return
+            below = stack.below(self)
+            if self.diversion is None:
+                try:
+                    self.diversion = Diversion(self.file, below, self.path)
+                    self.target = self.diversion.writer
+                except OSError:
+                    self.gave_up = True
+            elif self.diversion.broken:
+                self.gave_up = True
+            else:
+                return
+            if self.gave_up:
+                self.target = below
+            if stack.captures[-1] is self:
+                os.dup2(self.target, self.descriptor)
 
 
 @dataclass
@@ -34,7 +79,16 @@ class _Stack:
     """Who captures one descriptor: the newest last, and what it was before all of them."""
 
     original: int
-    files: list[int] = field(default_factory=list)
+    captures: list[_Capture] = field(default_factory=list)
+
+    def below(self, capture: _Capture) -> int:
+        """Where the output would go without this capture."""
+        at = self.captures.index(capture)
+        return self.captures[at - 1].target if at else self.original
+
+    def top(self) -> int:
+        """Where the output goes."""
+        return self.captures[-1].target if self.captures else self.original
 
 
 _lock = threading.Lock()
@@ -42,52 +96,65 @@ _stacks: dict[int, _Stack] = {}
 
 
 @contextmanager
-def mirror_to_file(stream: Any, path: str) -> Iterator[None]:
+def mirror_to_file(
+    stream: Any, path: str, not_staged: Callable[[int], object] = lambda _: None
+) -> Iterator[None]:
     """Append what the process writes to ``stream`` to a file, and show it where it went before.
 
     Args:
         stream: ``sys.stdout`` or ``sys.stderr``; one without a descriptor is left alone.
         path: The file.
+        not_staged: Told how many bytes the file's disk had no room for, -1 for an unknown number.
     """
     descriptor = _descriptor(stream)
     if not descriptor or should_disable_io_stream_redirect():  # type: ignore[no-untyped-call]
         yield
         return
     with tail_to_stream(path, stream):
-        target = os.open(path, os.O_APPEND | os.O_CREAT | os.O_WRONLY, 0o600)
+        file = os.open(path, os.O_APPEND | os.O_CREAT | os.O_WRONLY, 0o600)
+        capture = _Capture(path, descriptor, file, file)
         try:
-            _enter(descriptor, stream, target)
+            _enter(descriptor, stream, capture)
             try:
-                yield
+                with watching(capture):
+                    yield
             finally:
-                _leave(descriptor, stream, target)
+                _leave(descriptor, stream, capture)
+                left_out = capture.diversion.close() if capture.diversion else 0
+                if left_out or capture.gave_up:
+                    not_staged(left_out or -1)
         finally:
-            os.close(target)
+            os.close(file)
 
 
-def _enter(descriptor: int, stream: Any, target: int) -> None:
+def _enter(descriptor: int, stream: Any, capture: _Capture) -> None:
     with _lock:
         stream.flush()
         stack = _stacks.get(descriptor)
         if stack is None:
             stack = _stacks[descriptor] = _Stack(os.dup(descriptor))
-        stack.files.append(target)
-        os.dup2(target, descriptor)
+        stack.captures.append(capture)
+        os.dup2(capture.target, descriptor)
 
 
-def _leave(descriptor: int, stream: Any, target: int) -> None:
+def _leave(descriptor: int, stream: Any, capture: _Capture) -> None:
     with _lock:
+        stack = _stacks[descriptor]
+        full = False
         try:
             stream.flush()
+        except OSError:
+            full = True  # what is buffered goes where it went before the capture
         finally:
-            stack = _stacks[descriptor]
-            newest = stack.files[-1] == target
-            stack.files.remove(target)
-            if newest:
-                os.dup2(stack.files[-1] if stack.files else stack.original, descriptor)
-            if not stack.files:
+            stack.captures.remove(capture)
+            os.dup2(stack.top(), descriptor)
+            if not stack.captures:
                 os.close(stack.original)
                 del _stacks[descriptor]
+        if full:
+            capture.gave_up = True
+            with suppress(OSError):
+                stream.flush()
 
 
 def _descriptor(stream: Any) -> int | None:

@@ -6,9 +6,13 @@ a way that loses logs, costs whole files or hides the reason of a failure is ove
 
 from __future__ import annotations
 
+import errno
 import json
 import logging
+import os
+import shutil
 import sys
+import tempfile
 import threading
 import time
 from collections import OrderedDict
@@ -190,7 +194,13 @@ class RemoteStoreComputeLogManager(TruncatingCloudStorageComputeLogManager[Any],
 
         What the body raises is what propagates; a failing upload is reported, never raised.
         """
-        staged = self._staging.open(check_log_key(log_key))
+        key = check_log_key(log_key)
+        try:
+            staged = self._staging.open(key)
+        except OSError as exc:
+            with self._uncaptured(key, exc):
+                yield self._context(log_key)
+            return
         upload = CaptureUpload(
             self._store.destination,
             staged,
@@ -198,19 +208,48 @@ class RemoteStoreComputeLogManager(TruncatingCloudStorageComputeLogManager[Any],
             complain=lambda text, failure: self._complain(log_key, text, failure),
         )
         self._begin(upload)
+        not_staged: list[int] = []
         try:
             upload.start()
             with (
-                mirror_to_file(sys.stdout, staged.file("out")),
-                mirror_to_file(sys.stderr, staged.file("err")),
+                mirror_to_file(sys.stdout, staged.file("out"), not_staged.append),
+                mirror_to_file(sys.stderr, staged.file("err"), not_staged.append),
             ):
                 yield self._context(log_key)
         finally:
             try:
+                if not_staged:
+                    self._say_full(log_key, not_staged)
                 upload.finish()
             finally:
                 self._end(upload)
         self._recovery.start()
+
+    @contextmanager
+    def _uncaptured(self, log_key: tuple[str, ...], failure: OSError) -> Iterator[None]:
+        """Let a step run whose output cannot be staged, and store the reason as its log."""
+        text = (
+            f"The output of this process was not captured: the staging folder "
+            f"{str(self._staging.root)!r} cannot be written ({failure.strerror or failure}). "
+            "Free space there or set local_dir; the output is where the process's own is."
+        )
+        self._complain(log_key, text, failure)
+        try:
+            yield
+        finally:
+            try:
+                self._store.destination.write_reason(log_key, text)
+            except Exception as exc:
+                logger.warning("the reason why %s is empty is not stored: %s", list(log_key), exc)
+
+    def _say_full(self, log_key: Sequence[str], not_staged: Sequence[int]) -> None:
+        known = min(not_staged) >= 0
+        text = (
+            f"{sum(not_staged) if known else 'Some'} bytes of output were not captured: the disk "
+            f"of the staging folder {str(self._staging.root)!r} was full. They were printed to "
+            "the process's own output only. Free space there or set local_dir."
+        )
+        self._complain(log_key, text, OSError(errno.ENOSPC, os.strerror(errno.ENOSPC)))
 
     @contextmanager
     def open_log_stream(
@@ -268,10 +307,12 @@ class RemoteStoreComputeLogManager(TruncatingCloudStorageComputeLogManager[Any],
         stream = _STREAM[io_type]
         layout = self._store.layout
         path = layout.segment(log_key, stream, 0) if partial else layout.final(log_key, stream)
-        content = data.read()
-        if content or not (partial or self._store.destination.skip_empty):
-            self._store.destination.write(path, content)
-            self._store.reader.forget(log_key)
+        with tempfile.NamedTemporaryFile(dir=self._staging.root) as copy:
+            shutil.copyfileobj(data, copy)
+            copy.flush()
+            if copy.tell() or not (partial or self._store.destination.skip_empty):
+                self._store.destination.put(copy.name, path)
+                self._store.reader.forget(log_key)
 
     def _begin(self, upload: CaptureUpload) -> None:
         self._store.reader.forget(upload.staged.log_key)

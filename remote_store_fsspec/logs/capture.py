@@ -97,16 +97,18 @@ class CaptureUpload:
             grown = [writer for writer in self._writers.values() if writer.grown()]
             self._together([partial(writer.tick, flush=flush) for writer in grown])
 
-    def finish(self, *, retry_for: float = RETRY_SECONDS, threads: bool = True) -> bool:
+    def finish(self, *, retry_for: float | None = None, threads: bool = True) -> bool:
         """The final upload; afterwards nothing of the capture is staged, or it is kept for later.
 
         Args:
-            retry_for: Seconds within which failed requests are tried again.
+            retry_for: Seconds within which failed requests are tried again; `RETRY_SECONDS` unless
+                given.
             threads: Whether the streams may be sent in parallel.
 
         Returns:
             Whether the store has the whole log.
         """
+        retry_for = RETRY_SECONDS if retry_for is None else retry_for
         bound = time.monotonic() + retry_for + 5 + self.staged.size / _SLOWEST_BYTES_PER_SECOND
         self._stop.set()
         if self._ticker is not None:

@@ -18,6 +18,8 @@ __all__ = ["Recovery", "recover"]
 logger = logging.getLogger("remote_store_fsspec.logs")
 
 _PAUSES: Final = (5.0, 15.0, 60.0, 300.0)
+_GIVE_UP_AFTER: Final = 3
+"""Failures after which the store counts as away and the rest waits for the next round."""
 
 
 def recover(destination: Destination, staged: StagedCapture) -> bool:
@@ -32,7 +34,8 @@ def recover(destination: Destination, staged: StagedCapture) -> bool:
     """
 
     def complain(message: str, _failure: BaseException) -> None:
-        logger.warning(message)
+        # Its capture has said it where people look; a store that stays away is no news.
+        logger.info(message)
 
     upload = CaptureUpload(destination, staged, complain=complain)
     if not upload.finish(retry_for=0.0, threads=False):
@@ -100,10 +103,11 @@ class Recovery:
             if self._stop.is_set():
                 staged.release()
                 break
-            if recover(self._destination, staged):
-                stored += 1
-            else:
+            if kept >= _GIVE_UP_AFTER or not recover(self._destination, staged):
+                staged.release()
                 kept += 1
+            else:
+                stored += 1
         self._staging.sweep()
         return stored, kept
 

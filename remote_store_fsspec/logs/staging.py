@@ -30,6 +30,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from remote_store_fsspec.errors import ConfigError
 from remote_store_fsspec.logs.layout import STREAMS
+from remote_store_fsspec.logs.writer import DISK_FULL
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -54,7 +55,7 @@ def private_folder(base: str | None) -> Path:
     try:
         parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         _check_owner(parent, allow_root=True)
-        folder = parent / f"remote-store-fsspec-{os.geteuid()}"
+        folder = parent / _private_name()
         with contextlib.suppress(FileExistsError):
             folder.mkdir(mode=0o700)
         _check_owner(folder, allow_root=False)
@@ -131,7 +132,17 @@ class Staging:
     """
 
     def __init__(self, base: str | None, destination: str) -> None:
-        self.root = private_folder(base)
+        self._base = base
+        self._private = True
+        try:
+            self.root = private_folder(base)
+        except ConfigError as exc:
+            cause = exc.__cause__
+            if not isinstance(cause, OSError) or cause.errno not in DISK_FULL:
+                raise
+            # A full disk is no wrong configuration: every capture tries again.
+            self._private = False
+            self.root = Path(base or tempfile.gettempdir()) / _private_name()
         digest = hashlib.sha256(destination.encode()).hexdigest()[:16]
         self.folder = self.root / digest
 
@@ -142,6 +153,7 @@ class Staging:
 
     def open(self, log_key: Sequence[str], streams: Sequence[Stream] = STREAMS) -> StagedCapture:
         """A new folder with an empty file per stream, locked for this process."""
+        self._make_private()
         self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         building = Path(tempfile.mkdtemp(prefix=".new-", dir=self.folder))
         try:
@@ -166,8 +178,20 @@ class Staging:
             raise
         return StagedCapture(folder, tuple(log_key), tuple(streams), lock)
 
+    def _make_private(self) -> None:
+        """The user's own folder, if the disk had no room for it before."""
+        if self._private:
+            return
+        try:
+            private_folder(self._base)
+        except ConfigError as exc:
+            raise exc.__cause__ or exc from None
+        self._private = True
+
     def names(self) -> list[str]:
         """The capture folders that exist, oldest first, live ones included."""
+        if not self._private:
+            return []
         try:
             found = os.listdir(self.folder)
         except FileNotFoundError:
@@ -235,6 +259,10 @@ class Staging:
             pass
         os.close(lock)
         return None
+
+
+def _private_name() -> str:
+    return f"remote-store-fsspec-{os.geteuid()}"
 
 
 def _key_digest(log_key: Sequence[str]) -> str:

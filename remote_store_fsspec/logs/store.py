@@ -27,6 +27,9 @@ __all__ = ["LogPages", "LogStore", "format_cursor", "parse_cursor"]
 _CURSOR = re.compile(r"\s*(\d{1,18}):(\d{1,18})\s*")
 _DELETE_AT_ONCE: Final = 1000
 
+CONTENT_TYPE: Final = "text/plain; charset=utf-8"
+"""So that a browser shows an object that it is linked to instead of saving it."""
+
 
 class LogPages(NamedTuple):
     """The next bytes of both streams, and where to go on.
@@ -64,7 +67,7 @@ class LogStore:
         files: The file system.
         prefix: The folder in it.
         skip_empty: Leave out zero-byte final objects.
-        write_options: Extra keywords for each object written.
+        write_options: Extra keywords for each object written; text/plain unless they say else.
     """
 
     def __init__(
@@ -78,7 +81,10 @@ class LogStore:
         self.files = files
         self.layout = Layout(prefix)
         self.reader = LogReader(files, self.layout)
-        self.destination = Destination(files, self.layout, skip_empty, dict(write_options or {}))
+        options = dict(write_options or {})
+        if not any(name.replace("_", "").lower() == "contenttype" for name in options):
+            options["content_type"] = CONTENT_TYPE
+        self.destination = Destination(files, self.layout, skip_empty, options)
 
     def snapshot(self, log_key: Sequence[str]) -> Snapshot:
         """What is stored of a log; free once it is known to be complete."""

@@ -7,6 +7,7 @@ before, during and after.
 
 from __future__ import annotations
 
+import errno
 import os
 import random
 import tempfile
@@ -26,10 +27,15 @@ if TYPE_CHECKING:
     from remote_store_fsspec.logs.files import LogFiles
     from remote_store_fsspec.logs.layout import Layout, Stream
 
-__all__ = ["Destination", "StreamWriter", "retrying", "settled_size"]
+__all__ = ["DISK_FULL", "Destination", "StreamWriter", "retrying", "settled_size"]
 
 IN_MEMORY_BYTES: Final = 4 * 1024 * 1024
 """Larger ranges go through a temporary file beside the staged one, so that memory stays bounded."""
+
+DISK_FULL: Final = frozenset({errno.ENOSPC, errno.EDQUOT})
+"""What the system says when the staging disk or the user's share of it is full."""
+
+REASON_SECONDS: Final = 5.0
 
 _HOPELESS: Final = (PermissionError, ConfigError, InvalidPathError, FileNotFoundError)
 
@@ -60,6 +66,13 @@ class Destination:
     def write(self, path: str, data: bytes) -> None:
         """Write a small object."""
         self.files.pipe_file(path, data, write_options=self.write_options)
+
+    def write_reason(self, log_key: Sequence[str], text: str) -> None:
+        """Store a log that says only why there is none."""
+        line = f"[remote-store-fsspec: {text}]\n".encode()
+        path = self.layout.final(log_key, "err")
+        retrying(lambda: self.write(path, line), within=REASON_SECONDS)
+        retrying(lambda: self.seal(log_key, ["out"]), within=REASON_SECONDS)
 
     def seal(self, log_key: Sequence[str], missing: Sequence[Stream]) -> None:
         """Make a log complete whose other streams were never written.
@@ -146,8 +159,13 @@ class StreamWriter:
             return False
         path = self._destination.layout.final(self._log_key, self.stream)
         if self._truncation.exceeded(size):
-            with self._truncated(size) as short:
-                self._destination.put(short, path)
+            try:
+                with self._truncated(size) as short:
+                    self._destination.put(short, path)
+            except OSError as exc:
+                if exc.errno not in DISK_FULL:
+                    raise
+                self._destination.write(path, self._short(size))
         else:
             self._destination.put(str(self.source), path)
         return True
@@ -163,11 +181,17 @@ class StreamWriter:
         if upload.end - upload.start <= IN_MEMORY_BYTES:
             self._destination.write(path, self._read(upload.start, upload.end))
             return
-        with _scratch(self.source.parent) as scratch:
-            self._copy(upload.start, upload.end, scratch)
-            self._destination.files.put_file(
-                str(scratch), path, write_options=self._destination.write_options
-            )
+        try:
+            with _scratch(self.source.parent) as scratch:
+                self._copy(upload.start, upload.end, scratch)
+                self._destination.files.put_file(
+                    str(scratch), path, write_options=self._destination.write_options
+                )
+        except OSError as exc:
+            if exc.errno not in DISK_FULL:
+                raise
+            # Memory is what is left; the next tick sends what follows.
+            self._destination.write(path, self._read(upload.start, upload.end))
 
     def _sweep(self) -> None:
         if self._superfluous:
@@ -189,6 +213,12 @@ class StreamWriter:
                     out.write(self._truncation.marker(tail - head))
             self._copy(tail, size, scratch)
             yield str(scratch)
+
+    def _short(self, size: int) -> bytes:
+        """The same in memory, for when the disk has no room for a file."""
+        head, tail = self._head_end(), self._tail_start(size)
+        marker = self._truncation.marker(tail - head) if tail > head else b""
+        return self._read(0, head) + marker + self._read(tail, size)
 
     def _tail_start(self, size: int) -> int:
         """Where the kept end starts: after a line break if one is near, else at a character."""
