@@ -277,12 +277,12 @@ def test_no_frame_of_an_error_holds_a_secret() -> None:
     with socket.socket() as nobody:
         nobody.bind(("127.0.0.1", 0))  # bound and not listening: a connection is refused
         fs = remote_store_fsspec.filesystem(
-            "s3",
-            bucket="bucket-1",
-            key="key-of-nobody",
-            secret="hunter22-hunter22",
-            endpoint_url=f"http://127.0.0.1:{nobody.getsockname()[1]}",
-            retry={"max_attempts": 1},
+            "sftp",
+            host="127.0.0.1",
+            port=nobody.getsockname()[1],
+            username="nobody",
+            password="hunter22-hunter22",
+            host_key_policy="auto",
         )
         with pytest.raises(ConnectionError) as caught:
             fs.cat_file("a")
