@@ -95,7 +95,7 @@ class StagedCapture:
         """Leave the files for a later upload."""
         note = {"reason": reason, "at": time.time(), "host": socket.gethostname()}
         with contextlib.suppress(OSError):
-            (self.folder / "pending.json").write_text(json.dumps(note))
+            _write(self.folder / "pending.json", json.dumps(note).encode())
 
     def release(self) -> None:
         """Give up the lock; whoever takes it next may upload the files."""
@@ -167,9 +167,9 @@ class Staging:
                 "host": socket.gethostname(),
                 "pid": os.getpid(),
             }
-            (building / "capture.json").write_text(json.dumps(about))
+            _write(building / "capture.json", json.dumps(about).encode())
             for stream in streams:
-                os.close(os.open(building / stream, os.O_CREAT | os.O_WRONLY, 0o600))
+                _write(building / stream, b"")
             unique = building.name.removeprefix(".new-")
             folder = self.folder / f"{time.time_ns():x}-{_key_digest(log_key)}-{unique}"
             building.rename(folder)
@@ -281,6 +281,12 @@ def _is_locked(path: Path) -> bool:
     finally:
         os.close(lock)
     return False
+
+
+def _write(path: Path, content: bytes) -> None:
+    """Write a file that only its user can read."""
+    with os.fdopen(os.open(path, os.O_CREAT | os.O_TRUNC | os.O_WRONLY, 0o600), "wb") as file:
+        file.write(content)
 
 
 def _about(folder: Path) -> dict[str, Any] | None:

@@ -147,11 +147,10 @@ def test_objects_are_plain_text_unless_configured_otherwise(
         ("text/x-ansi", {"write_options": {"ContentType": "text/x-ansi"}}),
     ):
         _capture(make_manager(s3_area, **more))
-        (name,) = [n for n in s3_area.raw.keys() if n.endswith(".out")]
         bucket = s3_area.container
         found = [
             s3_server.client().head_object(Bucket=bucket, Key=entry["Key"])["ContentType"]
             for entry in s3_server.client().list_objects_v2(Bucket=bucket)["Contents"]
-            if entry["Key"].endswith(name)
+            if entry["Key"].endswith(f"{AT}.out")
         ]
         assert found == [expected]
