@@ -1,10 +1,7 @@
 """Real jobs that real processes run in these tests."""
 
-# ruff: noqa: T201 - what these print is what is captured
-
-# No `from __future__ import annotations`: Dagster looks at the annotation of `context` itself.
-
-from __future__ import annotations
+# ruff: noqa: I002, T201 - Dagster looks at the annotation of `context` itself, which must be a
+# class and no string; and what these print is what is captured.
 
 import subprocess
 import sys
