@@ -16,7 +16,7 @@ import pickle
 import resource
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -54,7 +54,7 @@ def run(
     program = f"from {package}.child import main; main()"
     order = base64.b64encode(pickle.dumps((spec, folder, action, dict(arguments))))
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(p for p in sys.path if p)}
-    process = subprocess.Popen(  # noqa: S603 - our own interpreter and module
+    process = subprocess.Popen(
         [sys.executable, "-W", "always::ResourceWarning", "-c", program],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
@@ -128,7 +128,7 @@ def call_at_exit(fs: Any, folder: str) -> dict[str, Any]:
     def last() -> None:
         try:
             text = fs.cat_file(f"{folder}/x").decode()
-        except Exception as error:  # noqa: BLE001 - the answer is what the case is about
+        except Exception as error:
             text = type(error).__name__
         sys.stdout.write(_MARK + json.dumps({"last": text}) + "\n")
         sys.stdout.flush()
@@ -147,7 +147,7 @@ def fork(fs: Any, folder: str) -> dict[str, Any]:
             seen = fs.cat_file(f"{folder}/parent").decode()
             fs.pipe_file(f"{folder}/child", b"from the child")
             text = f"{seen} / {fs.cat_file(f'{folder}/child').decode()}"
-        except BaseException as error:  # noqa: BLE001 - reported to the parent
+        except BaseException as error:
             text = f"{type(error).__name__}: {error}"
         os.write(write_end, text.encode()[:4000])
         os._exit(0)
@@ -166,7 +166,7 @@ def stream(fs: Any, folder: str, way: str, megabytes: int, local: str) -> dict[s
     digests, peaks = [], []
     for size in (small, megabytes):
         source = os.path.join(local, f"source-{size}")  # noqa: PTH118
-        digests.append(_move(fs, way, f"{path}-{size}", source, size))
+        digests.append(_move(fs, way, f"{path}-{size}", source))
         peaks.append(_peak())
     return {"grew": peaks[1] - peaks[0], "digest": digests[1]}
 
@@ -182,7 +182,7 @@ def _peak() -> float:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / unit
 
 
-def _move(fs: Any, way: str, path: str, source: str, size: int) -> str:
+def _move(fs: Any, way: str, path: str, source: str) -> str:
     digest = hashlib.sha256()
     if way == "put_file":
         fs.put_file(source, path)
@@ -202,7 +202,7 @@ def _move(fs: Any, way: str, path: str, source: str, size: int) -> str:
     return digest.hexdigest()
 
 
-ACTIONS = {
+ACTIONS: Mapping[str, Callable[..., Mapping[str, Any]]] = {
     "plain_exit": plain_exit,
     "exit_with_open_writer": exit_with_open_writer,
     "exit_with_open_reader": exit_with_open_reader,

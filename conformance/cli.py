@@ -63,23 +63,31 @@ def _parser() -> argparse.ArgumentParser:
     )
     what = parser.add_argument_group("what to test (one of)")
     what.add_argument("--url", help="an fsspec URL of a folder that may be written to")
-    what.add_argument("--backend-type", help="a backend type of remote-store-fsspec: local, s3, ...")
+    what.add_argument(
+        "--backend-type", help="a backend type of remote-store-fsspec: local, s3, ..."
+    )
     what.add_argument("--manager", metavar="MODULE:CLASS", help="a Dagster ComputeLogManager")
     how = parser.add_argument_group("how it is opened")
     how.add_argument("--storage-options", metavar="JSON", default="{}", help="keywords for the URL")
-    how.add_argument("--backend-options", metavar="JSON", default="{}", help="keywords of the backend type")
+    how.add_argument(
+        "--backend-options", metavar="JSON", default="{}", help="keywords of the backend type"
+    )
     how.add_argument("--root-path", default="", help="folder below the URL or the backend's root")
     how.add_argument("--config", metavar="FILE", help="the manager's config as YAML or JSON")
     raw = how.add_mutually_exclusive_group()
     raw.add_argument("--raw", action="store_true", help="the URL's own fsspec filesystem")
-    raw.add_argument("--via-ours", action="store_true", help="RemoteStoreFileSystem over it (default)")
+    raw.add_argument(
+        "--via-ours", action="store_true", help="RemoteStoreFileSystem over it (default)"
+    )
     which = parser.add_argument_group("which cases")
     which.add_argument(
         "--only", metavar="GLOB", action="append", default=[], help="case ids or groups, repeatable"
     )
     which.add_argument("--quick", action="store_true", help="leave the big cases out")
     which.add_argument("--timeout", type=float, metavar="SECONDS", help="limit of each case")
-    which.add_argument("--list", action="store_true", help="print the cases and their rules, run none")
+    which.add_argument(
+        "--list", action="store_true", help="print the cases and their rules, run none"
+    )
     out = parser.add_argument_group("output")
     out.add_argument("--json", metavar="FILE", help="the outcomes as JSON; - for standard output")
     out.add_argument("--junit", metavar="FILE", help="the outcomes as JUnit XML")

@@ -33,7 +33,7 @@ _LONGEST_BYTES = 40
 _LONGEST_LIST = 6
 
 
-class CaseFailed(AssertionError):
+class CaseFailed(AssertionError):  # noqa: N818 - an answer, as NotApplicable is
     """The subject broke the rule; the message is one sentence: expected against got."""
 
 
@@ -158,12 +158,15 @@ def true(what: str, condition: object) -> None:
 def raises(
     wanted: type[BaseException] | tuple[type[BaseException], ...],
     what: str,
-    call: Callable[[], object],
+    call: Callable[..., object],
+    *arguments: Any,
 ) -> BaseException:
-    """The exception that `call` raised, which must be one of the wanted types."""
-    names = " or ".join(kind.__name__ for kind in (wanted if isinstance(wanted, tuple) else (wanted,)))
+    """The exception that `call(*arguments)` raised, which must be one of the wanted types."""
+    names = " or ".join(
+        kind.__name__ for kind in (wanted if isinstance(wanted, tuple) else (wanted,))
+    )
     try:
-        result = call()
+        result = call(*arguments)
     except wanted as error:
         return error
     except Exception as error:
@@ -177,7 +180,9 @@ def show(value: object) -> str:
     """A value short enough for a sentence."""
     if isinstance(value, BaseException):
         kind = type(value)
-        name = kind.__name__ if kind.__module__ == "builtins" else f"{kind.__module__}.{kind.__name__}"
+        name = (
+            kind.__name__ if kind.__module__ == "builtins" else f"{kind.__module__}.{kind.__name__}"
+        )
         text = " ".join(str(value).split())
         return f"{name}: {text[:200]}" if text else name
     if isinstance(value, (bytes, bytearray)) and len(value) > _LONGEST_BYTES:

@@ -57,7 +57,9 @@ class ProxyFaults(Generic[Spec]):
         elif kind == "blackhole":
             rule = self._proxy.fault(Blackhole())
         elif kind == "cut":
-            rule = self._proxy.fault(Reset(after=BODY_BYTES_BEFORE_A_CUT), method=method, path=path, times=1)
+            rule = self._proxy.fault(
+                Reset(after=BODY_BYTES_BEFORE_A_CUT), method=method, path=path, times=1
+            )
         else:
             rule = self._proxy.fault(Status(int(status)), method=method, path=path, times=limit)
         try:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import datetime
+import datetime as dt
 import importlib.metadata
 import json
 import platform
@@ -89,7 +89,7 @@ def as_json(result: Run) -> dict[str, Any]:
     """Everything, as plain data."""
     return {
         "subject": result.label,
-        "date": datetime.datetime.now(datetime.timezone.utc).strftime("%Y-%m-%d"),
+        "date": dt.datetime.now(dt.timezone.utc).strftime("%Y-%m-%d"),
         "versions": versions(),
         "interrupted": result.interrupted,
         "left_behind": result.left_behind,

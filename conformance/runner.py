@@ -124,7 +124,7 @@ def _judge(subject: Subject, item: Case) -> Outcome:
         return Outcome(item, "not applicable", str(reason))
     except CaseFailed as failure:
         return Outcome(item, "fail", _one_line(str(failure)))
-    except BaseException as error:  # noqa: BLE001 - hypothesis and libraries raise anything
+    except BaseException as error:
         return Outcome(item, "fail", _one_line(f"`{_where(error, item)}` raised {show(error)}"))
     return Outcome(item, "pass")
 

@@ -83,11 +83,15 @@ class FilesystemSpec:
             return DirFileSystem(path=join(opened.base, folder), fs=opened.fs)
         from remote_store_fsspec.filesystem import RemoteStoreFileSystem
 
-        return RemoteStoreFileSystem(**self._ours(join(self.root_path, folder)), skip_instance_cache=True)
+        return RemoteStoreFileSystem(
+            **self._ours(join(self.root_path, folder)), skip_instance_cache=True
+        )
 
     def secrets(self) -> list[str]:
         """Every value that must never be shown."""
-        found = list(secret_values(self.storage_options)) + list(secret_values(self.backend_options))
+        found = list(secret_values(self.storage_options)) + list(
+            secret_values(self.backend_options)
+        )
         if self.url:
             for part in self.url.split("::"):
                 password = urlsplit(part).password if "//" in part else None
@@ -98,7 +102,9 @@ class FilesystemSpec:
     def local_folder(self) -> str | None:
         """Where the files lie on this machine's disk, if they do."""
         if self.backend_type == "local":
-            root = str(self.backend_options.get("root") or self.backend_options.get("base_path") or "")
+            root = str(
+                self.backend_options.get("root") or self.backend_options.get("base_path") or ""
+            )
             return join(root, self.root_path) if root else None
         last = (self.url or "").split("::")[-1]
         for scheme in ("file://", "local://", "file:", "/"):
@@ -110,7 +116,9 @@ class FilesystemSpec:
     @property
     def in_memory(self) -> bool:
         """The objects live in this process and no other process can see them."""
-        return self.backend_type == "memory" or (self.url or "").split("::")[-1].startswith("memory:")
+        return self.backend_type == "memory" or (self.url or "").split("::")[-1].startswith(
+            "memory:"
+        )
 
     @property
     def private(self) -> bool:
@@ -154,7 +162,9 @@ def secret_values(options: object, *, sensitive: bool = False) -> Iterator[str]:
     """The values below secret-looking names, at any depth."""
     if isinstance(options, Mapping):
         for name, value in options.items():
-            yield from secret_values(value, sensitive=sensitive or bool(_SECRET_NAME.search(str(name))))
+            yield from secret_values(
+                value, sensitive=sensitive or bool(_SECRET_NAME.search(str(name)))
+            )
     elif isinstance(options, (list, tuple)):
         for value in options:
             yield from secret_values(value, sensitive=sensitive)
@@ -162,8 +172,7 @@ def secret_values(options: object, *, sensitive: bool = False) -> Iterator[str]:
         text = str(getattr(options, "reveal", lambda: options)())
         if len(text) >= _SHORTEST_SECRET and text not in _NOT_SECRET:
             yield text
-        for part in _SECRET_PART.findall(text):
-            yield part
+        yield from _SECRET_PART.findall(text)
 
 
 def mask(text: str, secrets: list[str]) -> str:

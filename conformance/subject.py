@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -121,10 +121,9 @@ class FilesystemSubject:
         folder = join(self.base, self.folder)
         return f"{folder}/{name}" if name else folder
 
-    def names(self, found: object) -> list[str]:
+    def names(self, found: Iterable[Any]) -> list[str]:
         """Paths a listing returned, relative to this case's folder, sorted."""
-        paths = list(found) if not isinstance(found, Mapping) else list(found)
-        plain = [item["name"] if isinstance(item, Mapping) else str(item) for item in paths]
+        plain = [item["name"] if isinstance(item, Mapping) else str(item) for item in found]
         return sorted(self.relative(item) for item in plain)
 
     def relative(self, path: str) -> str:
@@ -194,12 +193,13 @@ class FilesystemSubject:
         """Delete everything this run wrote; a sentence when something stayed."""
         top = join(self.base, self.scratch)
         problem = ""
-        for opener in (lambda: self.peer, self.another):
+        openers: tuple[Callable[[], Any], ...] = (lambda: self.peer, self.another)
+        for opener in openers:
             try:
                 _remove(opener(), top)
             except FileNotFoundError:
                 return ""
-            except Exception as error:  # noqa: BLE001 - any backend, any library
+            except Exception as error:
                 problem = f"could not remove {top}: {type(error).__name__}: {error}"
             else:
                 return ""

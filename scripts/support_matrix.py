@@ -26,6 +26,7 @@ ROOT = Path(__file__).parent.parent
 sys.path.insert(0, str(ROOT))
 
 import support_page  # noqa: E402
+
 from conformance import (  # noqa: E402
     FILESYSTEM_CONTRACT,
     FilesystemSpec,
@@ -71,7 +72,13 @@ MANAGER_SIZES = Sizes(objects=1100)
 # How each raw library is told to give up in time, in its own words, so that it is not measured by
 # defaults that its users change. A library without such options has none here.
 RAW_OPTIONS: Mapping[str, Mapping[str, Any]] = {
-    "s3": {"config_kwargs": {"connect_timeout": TIMEOUT, "read_timeout": TIMEOUT, "signature_version": "s3v4"}},
+    "s3": {
+        "config_kwargs": {
+            "connect_timeout": TIMEOUT,
+            "read_timeout": TIMEOUT,
+            "signature_version": "s3v4",
+        }
+    },
     "azure": {"connection_timeout": TIMEOUT, "read_timeout": TIMEOUT},
     "sftp": {"connect_timeout": TIMEOUT, "keepalive_interval": TIMEOUT, "keepalive_count_max": 2},
     "gs": {"timeout": TIMEOUT},
@@ -108,13 +115,23 @@ COLUMNS = (
     Column("adlfs", "filesystem", "azure", "raw"),
     Column("sshfs", "filesystem", "sftp", "raw"),
     Column("gcsfs", "filesystem", "gs", "raw"),
-    *(Column(f"ours {name}", "manager", name, OURS) for name in ("local", "s3", "azure", "sftp", "gs")),
+    *(
+        Column(f"ours {name}", "manager", name, OURS)
+        for name in ("local", "s3", "azure", "sftp", "gs")
+    ),
     Column("dagster-aws", "manager", "s3", "dagster_aws.s3:S3ComputeLogManager"),
     Column("dagster-azure", "manager", "azure", "dagster_azure.blob:AzureBlobComputeLogManager"),
     Column("dagster-gcp", "manager", "gs", "dagster_gcp.gcs:GCSComputeLogManager"),
     Column("dagster-obstore", "manager", "s3", "dagster_obstore.s3:S3ComputeLogManager"),
-    Column("remote-store", "manager", "s3", "remote_store.ext.dagster:RemoteStoreComputeLogManager"),
-    Column("Dagster local", "manager", "local", "dagster._core.storage.local_compute_log_manager:LocalComputeLogManager"),
+    Column(
+        "remote-store", "manager", "s3", "remote_store.ext.dagster:RemoteStoreComputeLogManager"
+    ),
+    Column(
+        "Dagster local",
+        "manager",
+        "local",
+        "dagster._core.storage.local_compute_log_manager:LocalComputeLogManager",
+    ),
 )
 
 
@@ -155,6 +172,7 @@ def filesystem(column: Column, area: Area, proxy: Proxy | None) -> FilesystemSub
 def manager(column: Column, area: Area, proxy: Proxy | None) -> Any:
     """The subject of one manager column."""
     import support_peers
+
     from conformance.managers import ManagerSubject
 
     make: Callable[[Proxy | None], Any] = lambda via: support_peers.spec(  # noqa: E731
@@ -196,8 +214,12 @@ def measure_apart(column: Column) -> str:
 
 def main() -> int:
     """Measure what was asked for, then write the page."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
-    parser.add_argument("--only", action="append", default=[], metavar="NAME", help="columns by heading")
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawTextHelpFormatter
+    )
+    parser.add_argument(
+        "--only", action="append", default=[], metavar="NAME", help="columns by heading"
+    )
     parser.add_argument("--render", action="store_true", help="only write the page")
     parser.add_argument("--column", help=argparse.SUPPRESS)
     options = parser.parse_args()

@@ -50,9 +50,7 @@ Measured on {date} with Python {python}: {libraries}.
 def counts(result: Mapping[str, Any]) -> str:
     """`120 ✓, 3 ✗, 4 –`."""
     seen = [item["status"] for item in result["cases"]]
-    return (
-        f"{seen.count('pass')} ✓, {seen.count('fail')} ✗, {seen.count('not applicable')} –"
-    )
+    return f"{seen.count('pass')} ✓, {seen.count('fail')} ✗, {seen.count('not applicable')} –"
 
 
 def write(page: Path, results: Mapping[str, Results]) -> None:

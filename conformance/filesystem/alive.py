@@ -38,16 +38,17 @@ class Alive(Contract):
                         return f"thread {number} read another range than it asked for"
                 fs.info(path)
                 fs.rm_file(path)
-            except Exception as error:  # noqa: BLE001 - reported as the sentence
+            except Exception as error:
                 return f"thread {number}: {type(error).__name__}: {error}"
             return ""
 
         self.subject.make_folder(self.subject.path("threads"))
         results: list[str] = []
-        threads = [
-            threading.Thread(target=lambda n=n: results.append(work(n)), daemon=True)  # type: ignore[misc]
-            for n in range(THREADS)
-        ]
+
+        def note(number: int) -> None:
+            results.append(work(number))
+
+        threads = [threading.Thread(target=note, args=(n,), daemon=True) for n in range(THREADS)]
         for thread in threads:
             thread.start()
         for thread in threads:
@@ -119,7 +120,9 @@ class Alive(Contract):
             raise NotApplicable(message)
         report = self.subject.in_child("fork")
         self._acted(report)
-        equal("what the forked child did", report.result["child"], "from the parent / from the child")
+        equal(
+            "what the forked child did", report.result["child"], "from the parent / from the child"
+        )
         equal("the parent afterwards", report.result["parent"], "from the parent")
 
     @case(seconds=120)

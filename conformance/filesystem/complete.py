@@ -68,7 +68,9 @@ class Complete(Contract):
         wanted = ["a/deep/er/three", "a/one", "a/two"]
         equal("find('a')", self.subject.names(fs.find(path)), wanted)
         equal("find('a/')", self.subject.names(fs.find(path + "/")), wanted)
-        equal("ls('a')", self.subject.names(fs.ls(path, detail=False)), ["a/deep", "a/one", "a/two"])
+        equal(
+            "ls('a')", self.subject.names(fs.ls(path, detail=False)), ["a/deep", "a/one", "a/two"]
+        )
         equal("find('ap')", list(fs.find(self.subject.path("ap"))), [])
         equal("exists('ap')", fs.exists(self.subject.path("ap")), False)
         raises(FileNotFoundError, "ls('ap')", lambda: fs.ls(self.subject.path("ap")))
@@ -78,14 +80,26 @@ class Complete(Contract):
         """`rm("a", recursive=True)` leaves `apple/`, `a.txt` and `ab`."""
         self._tree()
         self.subject.fs.rm(self.subject.path("a"), recursive=True)
-        equal("what is left", self.subject.listed_elsewhere(), ["a b/six", "a.txt", "ab", "apple/four"])
+        equal(
+            "what is left",
+            self.subject.listed_elsewhere(),
+            ["a b/six", "a.txt", "ab", "apple/four"],
+        )
 
     @case()
     def moving_a_folder_keeps_its_namesakes(self) -> None:
         """`mv("a", "moved", recursive=True)` takes the folder and nothing else."""
         self._tree()
         self.subject.fs.mv(self.subject.path("a"), self.subject.path("moved"), recursive=True)
-        wanted = ["a b/six", "a.txt", "ab", "apple/four", "moved/deep/er/three", "moved/one", "moved/two"]
+        wanted = [
+            "a b/six",
+            "a.txt",
+            "ab",
+            "apple/four",
+            "moved/deep/er/three",
+            "moved/one",
+            "moved/two",
+        ]
         equal("after mv('a', 'moved')", self.subject.listed_elsewhere(), wanted)
 
     @case()
@@ -98,7 +112,11 @@ class Complete(Contract):
             "ab": ["ab"],
             "zz": [],
         }.items():
-            equal(f"find(folder, prefix={prefix!r})", self.subject.names(fs.find(top, prefix=prefix)), wanted)
+            equal(
+                f"find(folder, prefix={prefix!r})",
+                self.subject.names(fs.find(top, prefix=prefix)),
+                wanted,
+            )
         inner = self.subject.names(fs.find(self.subject.path("a"), prefix="t"))
         equal("find('a', prefix='t')", inner, ["a/two"])
 
@@ -107,8 +125,10 @@ class Complete(Contract):
         """`ls` shows files and folders of one level with type and size, never the folder itself."""
         fs, top = self.subject.fs, self._tree()
         entries = fs.ls(top, detail=True)
-        shown = sorted((self.subject.relative(e["name"]), e["type"], e["size"] or 0) for e in entries)
-        folders = {name: "directory" for name in ("a", "a b", "apple")}
+        shown = sorted(
+            (self.subject.relative(e["name"]), e["type"], e["size"] or 0) for e in entries
+        )
+        folders = dict.fromkeys(("a", "a b", "apple"), "directory")
         got = {name.rstrip("/"): kind for name, kind, _ in shown}
         equal("names and types in ls", got, {**folders, "a.txt": "file", "ab": "file"})
         sizes = {name: size for name, kind, size in shown if kind == "file"}

@@ -130,7 +130,11 @@ class Faulty(Contract):
         equal("cat_file before the outage", bytes(fs.cat_file(path)), b"content")
         with faults.fault("refuse"):
             faults.drop()
-            raises((ConnectionError, TimeoutError), "cat_file during the outage", lambda: fs.cat_file(path))
+            raises(
+                (ConnectionError, TimeoutError),
+                "cat_file during the outage",
+                lambda: fs.cat_file(path),
+            )
         equal("cat_file after the outage", bytes(fs.cat_file(path)), b"content")
         fs.pipe_file(path, b"new")
         equal("what was written after the outage", self.subject.read_elsewhere("file"), b"new")

@@ -41,9 +41,9 @@ class Missing(Contract):
         """`exists`, `isfile` and `isdir` are `False`."""
         fs, path = self.subject.fs, self.subject.path("nothing")
         self.subject.write("nothing-like-it", b"x")
-        equal("exists(missing)", fs.exists(path), False)  # noqa: FBT003
-        equal("isfile(missing)", fs.isfile(path), False)  # noqa: FBT003
-        equal("isdir(missing)", fs.isdir(path), False)  # noqa: FBT003
+        equal("exists(missing)", fs.exists(path), False)
+        equal("isfile(missing)", fs.isfile(path), False)
+        equal("isdir(missing)", fs.isdir(path), False)
 
     @case()
     def searching_nothing_finds_nothing(self) -> None:
@@ -60,20 +60,30 @@ class Missing(Contract):
         self.subject.write("nothing-like-it", b"x")
         raises(FileNotFoundError, "rm_file(missing)", lambda: fs.rm_file(path))
         raises(FileNotFoundError, "rm(missing)", lambda: fs.rm(path))
-        raises(FileNotFoundError, "rm(missing, recursive=True)", lambda: fs.rm(path, recursive=True))
+        raises(
+            FileNotFoundError, "rm(missing, recursive=True)", lambda: fs.rm(path, recursive=True)
+        )
         equal("what is left", self.subject.listed_elsewhere(), ["nothing-like-it"])
 
     @case()
     def a_missing_member_does_not_keep_the_others_from_deletion(self) -> None:
         """`rm([a, missing, b])` deletes a and b, and says what was missing."""
-        paths = [self.subject.write("a", b"a"), self.subject.path("gone"), self.subject.write("b", b"b")]
+        paths = [
+            self.subject.write("a", b"a"),
+            self.subject.path("gone"),
+            self.subject.write("b", b"b"),
+        ]
         raises(FileNotFoundError, "rm([a, missing, b])", lambda: self.subject.fs.rm(paths))
         equal("what is left", self.subject.listed_elsewhere(), [])
 
     @case()
     def copying_or_moving_a_missing_file_is_file_not_found(self) -> None:
         """`cp_file` and `mv` of nothing raise and make nothing."""
-        fs, path, target = self.subject.fs, self.subject.path("nothing"), self.subject.path("target")
+        fs, path, target = (
+            self.subject.fs,
+            self.subject.path("nothing"),
+            self.subject.path("target"),
+        )
         self.subject.make_folder(self.subject.path())
         raises(FileNotFoundError, "cp_file(missing, b)", lambda: fs.cp_file(path, target))
         raises(FileNotFoundError, "mv(missing, b)", lambda: fs.mv(path, target))
@@ -124,9 +134,12 @@ class Missing(Contract):
         """The message of a `FileNotFoundError` says which file."""
         fs, path = self.subject.fs, self.subject.path("the-file-that-is-not-there")
         for what, call in (("cat_file", fs.cat_file), ("info", fs.info)):
-            error = raises(FileNotFoundError, f"{what}(missing)", lambda call=call: call(path))  # type: ignore[misc]
+            error = raises(FileNotFoundError, f"{what}(missing)", call, path)
             text = f"{error} {getattr(error, 'filename', '')}"
-            true(f"{what}(missing) says {text!r}, without the name", "the-file-that-is-not-there" in text)
+            true(
+                f"{what}(missing) says {text!r}, without the name",
+                "the-file-that-is-not-there" in text,
+            )
 
     @case()
     def a_file_is_not_a_folder(self) -> None:
@@ -139,7 +152,10 @@ class Missing(Contract):
         equal("ls(file)", self.subject.names(fs.ls(path, detail=False)), ["folder/file"])
         equal("find(file)", self.subject.names(fs.find(path)), ["folder/file"])
         detail = fs.find(path, detail=True)
-        true(f"find(file, detail=True): expected a dict, got {type(detail).__name__}", isinstance(detail, dict))
+        true(
+            f"find(file, detail=True): expected a dict, got {type(detail).__name__}",
+            isinstance(detail, dict),
+        )
         sizes = [entry.get("size") for entry in detail.values()]
         equal("the sizes in find(file, detail=True)", sizes, [4])
 
@@ -151,7 +167,9 @@ class Missing(Contract):
         path = self.subject.path("folder")
         equal("info(folder)['type']", fs.info(path)["type"], "directory")
         equal("isfile(folder), isdir(folder)", (fs.isfile(path), fs.isdir(path)), (False, True))
-        raises((IsADirectoryError, FileNotFoundError), "cat_file(folder)", lambda: fs.cat_file(path))
+        raises(
+            (IsADirectoryError, FileNotFoundError), "cat_file(folder)", lambda: fs.cat_file(path)
+        )
 
     @case()
     def deleting_a_folder_as_a_file_keeps_its_files(self) -> None:

@@ -38,7 +38,9 @@ class Model(Contract):
             explore(start, walks)
         except Exception as error:
             told = ", ".join(machines[-1].told[-12:]) if machines else "nothing"
-            what = str(error) if isinstance(error, CaseFailed) else f"{type(error).__name__}: {error}"
+            what = (
+                str(error) if isinstance(error, CaseFailed) else f"{type(error).__name__}: {error}"
+            )
             message = f"after {told}: {what}"
             raise CaseFailed(message) from error
 

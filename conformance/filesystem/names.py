@@ -12,7 +12,20 @@ from ..subject import FilesystemSubject
 __all__ = ["Names"]
 
 CHARACTERS = "ab .-_~#?%+&=:;,@!$'\"()[]{}*^|<>\\\téß中😀"
-PIECES = ["%2F", "%20", "%25", "%00", "?versionId=1", "#x", "**", "[ab]", "{a,b}", "$HOME", "..", "::"]
+PIECES = [
+    "%2F",
+    "%20",
+    "%25",
+    "%00",
+    "?versionId=1",
+    "#x",
+    "**",
+    "[ab]",
+    "{a,b}",
+    "$HOME",
+    "..",
+    "::",
+]
 
 
 class Names(Contract):
@@ -44,8 +57,16 @@ class Names(Contract):
         fs, path = self.subject.fs, self.subject.path(f"{folder}/{name}")
         top = self.subject.path(folder)
         equal(f"cat_file({name!r})", bytes(fs.cat_file(path)), b"content")
-        equal(f"another process's cat_file({name!r})", bytes(self.subject.peer.cat_file(path)), b"content")
-        equal(f"find of the folder of {name!r}", self.subject.names(fs.find(top)), [f"{folder}/{name}"])
+        equal(
+            f"another process's cat_file({name!r})",
+            bytes(self.subject.peer.cat_file(path)),
+            b"content",
+        )
+        equal(
+            f"find of the folder of {name!r}",
+            self.subject.names(fs.find(top)),
+            [f"{folder}/{name}"],
+        )
         listed = self.subject.names(fs.ls(top, detail=False))
         equal(f"ls of the folder of {name!r}", listed, [f"{folder}/{name}"])
         equal(f"exists({name!r})", fs.exists(path), True)
@@ -61,7 +82,9 @@ class Names(Contract):
     @case()
     def spaces_and_punctuation_are_kept(self) -> None:
         """Space, `+ & = , ; @ ! $ ' ( ) ~` and friends."""
-        self._kept(["a b", "a+b", "a&b=c", "a,b;c", "user@host!", "it's $HOME (x)", "~tilde", "-dash"])
+        self._kept(
+            ["a b", "a+b", "a&b=c", "a,b;c", "user@host!", "it's $HOME (x)", "~tilde", "-dash"]
+        )
 
     @case()
     def unicode_is_kept(self) -> None:
@@ -135,7 +158,11 @@ class Names(Contract):
                     fs.rm([path])
                 else:
                     fs.rm(path, recursive=True)
-                equal(f"what is left after {call} of {name!r}", self.subject.listed_elsewhere(), others)
+                equal(
+                    f"what is left after {call} of {name!r}",
+                    self.subject.listed_elsewhere(),
+                    others,
+                )
 
     @case()
     def no_call_expands_wildcards(self) -> None:

@@ -73,7 +73,10 @@ class Machine:
         """Read a range."""
         self.told.append(f"cat({key!r}, {start}, {end})")
         if key not in self.model:
-            self._missing(f"cat({key!r}, {start}, {end})", lambda: self.fs.cat_file(self.path(key), start, end))
+            self._missing(
+                f"cat({key!r}, {start}, {end})",
+                lambda: self.fs.cat_file(self.path(key), start, end),
+            )
             return
         got = bytes(self.fs.cat_file(self.path(key), start, end))
         equal(f"cat({key!r}, {start}, {end})", got, self.model[key][start:end])
@@ -120,7 +123,9 @@ class Machine:
         if source == target:
             return
         if source not in self.model:
-            self._missing(f"mv({source!r})", lambda: self.fs.mv(self.path(source), self.path(target)))
+            self._missing(
+                f"mv({source!r})", lambda: self.fs.mv(self.path(source), self.path(target))
+            )
             return
         self.fs.mv(self.path(source), self.path(target))
         self.model[target] = self.model.pop(source)
@@ -141,7 +146,9 @@ class Machine:
         top = self.subject.path(self.top)
         found = self.fs.find(top, detail=True)
         lead = f"{self.top}/"
-        got = {self.subject.relative(name).removeprefix(lead): e["size"] for name, e in found.items()}
+        got = {
+            self.subject.relative(name).removeprefix(lead): e["size"] for name, e in found.items()
+        }
         equal("find", got, {key: len(data) for key, data in self.model.items()})
 
     def ask(self, key: str) -> None:
@@ -149,7 +156,9 @@ class Machine:
         self.told.append(f"exists/info({key!r})")
         equal(f"exists({key!r})", self.fs.exists(self.path(key)), key in self.model)
         if key in self.model:
-            equal(f"info({key!r})['size']", self.fs.info(self.path(key))["size"], len(self.model[key]))
+            equal(
+                f"info({key!r})['size']", self.fs.info(self.path(key))["size"], len(self.model[key])
+            )
 
     def end(self) -> None:
         """Leave an empty folder behind."""

@@ -7,6 +7,7 @@ import os
 import threading
 import time
 from collections.abc import Iterator
+from typing import Any
 
 from ..core import Contract, case, equal, raises, true
 from .subject import STDERR, STDOUT, ManagerSubject, both, emit
@@ -79,11 +80,11 @@ class Capture(Contract):
                 emit(1, b"the last line\n")
                 raise KeyboardInterrupt
 
-        try:
+        with contextlib.suppress(KeyboardInterrupt):
             run()
-        except KeyboardInterrupt:
-            pass
-        equal("stdout after the interrupt", both(self.subject.manager(), key)[0], b"the last line\n")
+        equal(
+            "stdout after the interrupt", both(self.subject.manager(), key)[0], b"the last line\n"
+        )
 
     @case()
     def an_empty_stderr_is_complete_too(self) -> None:
@@ -251,7 +252,11 @@ class Capture(Contract):
             self.subject.write(writer, [self.subject.top, name], name.encode(), b"")
         reader = self.subject.manager()
         for name in names:
-            equal(f"stdout of key {name[:20]!r}", both(reader, [self.subject.top, name])[0], name.encode())
+            equal(
+                f"stdout of key {name[:20]!r}",
+                both(reader, [self.subject.top, name])[0],
+                name.encode(),
+            )
 
     @case()
     def long_keys_are_stored(self) -> None:
@@ -290,7 +295,9 @@ class Capture(Contract):
             time.sleep(0.5)
             return both(reader, key)[0] == b"kept\n"
 
-        self.subject.eventually("the log was not uploaded after the store came back", arrived, seconds=40)
+        self.subject.eventually(
+            "the log was not uploaded after the store came back", arrived, seconds=40
+        )
 
     @case(seconds=90)
     def a_failed_partial_upload_is_not_the_last(self) -> None:
@@ -318,7 +325,7 @@ class Capture(Contract):
             self.subject.manager(spec=faults.spec)
         true("making it took seconds of waiting for the store", time.monotonic() - begun < 3)  # noqa: PLR2004
 
-    def _truncating(self, **overrides: object) -> object:
+    def _truncating(self, **overrides: Any) -> Any:
         from dagster._core.storage.cloud_storage_compute_log_manager import (
             CloudStorageComputeLogManager,
         )
@@ -328,7 +335,7 @@ class Capture(Contract):
             self.subject.remote_only()
         return manager
 
-    def _seen(self, reader: object, key: list[str], *, stream: int = 0) -> None:
+    def _seen(self, reader: Any, key: list[str], *, stream: int = 0) -> None:
         self.subject.eventually("no partial log was seen live", lambda: both(reader, key)[stream])
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from pathlib import Path
 
 from ..core import Contract, NotApplicable, case, equal, true
@@ -104,14 +105,18 @@ class Listing(Contract):
             manager = self.subject.spec.build(base_dir=str(base / "staging"))
         else:
             manager = self.subject.manager(local_dir=str(base / "staging"))
-        staging = Path(manager.local_manager._base_dir) if hasattr(manager, "local_manager") else base / "staging"  # noqa: SLF001
+        staging = (
+            Path(manager.local_manager._base_dir)  # noqa: SLF001 - Dagster offers no other way
+            if hasattr(manager, "local_manager")
+            else base / "staging"
+        )
         climb = [".."] * len(staging.relative_to(base).parts)
         for prefix in ([*climb, "outside"], ["storage", "..", *climb, "outside"], [str(victim)]):
-            try:
+            with contextlib.suppress(Exception):
                 manager.delete_logs(prefix=prefix)
-            except Exception:  # noqa: BLE001, S110 - a refusal is right
-                pass
-            true(f"delete_logs(prefix={prefix}) removed a folder outside", (victim / "file").exists())
+            true(
+                f"delete_logs(prefix={prefix}) removed a folder outside", (victim / "file").exists()
+            )
 
     @case(big=True, seconds=600)
     def more_keys_than_one_page_are_listed_and_deleted(self) -> None:

@@ -50,7 +50,9 @@ class Live(Contract):
             f"the lines seen were {seen.out!r}", lambda: seen.out == wanted, seconds=PATIENCE
         )
         self.subject.eventually(
-            "the subscription did not end after the step", lambda: subscription.is_complete, seconds=PATIENCE
+            "the subscription did not end after the step",
+            lambda: subscription.is_complete,
+            seconds=PATIENCE,
         )
         subscription.dispose()
 
@@ -106,7 +108,9 @@ class Live(Contract):
                 time.sleep(0.05)
             emit(1, b"second\n")
         self.subject.eventually(
-            f"the lines seen were {seen.out!r}", lambda: seen.out == b"first\nsecond\n", seconds=PATIENCE
+            f"the lines seen were {seen.out!r}",
+            lambda: seen.out == b"first\nsecond\n",
+            seconds=PATIENCE,
         )
         follower.dispose()
 
@@ -144,7 +148,9 @@ class Live(Contract):
         def left() -> list[str]:
             return [thread.name for thread in _alive() - before if "poll" in thread.name.lower()]
 
-        self.subject.eventually(f"after {after} threads are left: {left()}", lambda: not left(), seconds=7)
+        self.subject.eventually(
+            f"after {after} threads are left: {left()}", lambda: not left(), seconds=7
+        )
 
 
 def _alive() -> set[threading.Thread]:

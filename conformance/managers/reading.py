@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import tempfile
 import threading
 import time
@@ -54,7 +55,9 @@ class Reading(Contract):
         cursor = reader.get_log_data(self.subject.key).cursor
         for _ in range(3):
             data = reader.get_log_data(self.subject.key, cursor=cursor)
-            equal("stdout and stderr at the end", (data.stdout or b"", data.stderr or b""), (b"", b""))
+            equal(
+                "stdout and stderr at the end", (data.stdout or b"", data.stderr or b""), (b"", b"")
+            )
             equal("the cursor at the end", data.cursor, cursor)
 
     @case()
@@ -64,7 +67,9 @@ class Reading(Contract):
         reader = self.subject.manager()
         cursor = reader.build_cursor(5000, 5000)
         data = reader.get_log_data(self.subject.key, cursor=cursor)
-        equal("stdout and stderr past the end", (data.stdout or b"", data.stderr or b""), (b"", b""))
+        equal(
+            "stdout and stderr past the end", (data.stdout or b"", data.stderr or b""), (b"", b"")
+        )
 
     @case()
     def a_log_that_was_never_written_is_empty(self) -> None:
@@ -83,7 +88,7 @@ class Reading(Contract):
                 emit(1, text)
                 self.subject.eventually(
                     f"{text!r} was not seen while the step ran",
-                    lambda wanted=wanted: both(reader, key)[0] == wanted,
+                    functools.partial(_shows, reader, key, wanted),
                 )
             equal("is_capture_complete", reader.is_capture_complete(key), False)
         equal("stdout afterwards", both(reader, key)[0], b"first\nsecond\n")
@@ -110,7 +115,7 @@ class Reading(Contract):
         def view() -> None:
             try:
                 lengths.append(len(both(reader, self.subject.key)[0]))
-            except Exception as error:  # noqa: BLE001 - what the viewer is told
+            except Exception as error:
                 lengths.append(f"{type(error).__name__}: {error}")
 
         threads = [threading.Thread(target=view, daemon=True) for _ in range(8)]
@@ -157,14 +162,21 @@ class Reading(Contract):
         """Location and download link of both streams are there after the step."""
         self.subject.write(self.subject.manager(), self.subject.key, b"out", b"err")
         data = self.subject.manager().get_log_metadata(self.subject.key)
-        for name in ("stdout_location", "stderr_location", "stdout_download_url", "stderr_download_url"):
+        for name in (
+            "stdout_location",
+            "stderr_location",
+            "stdout_download_url",
+            "stderr_download_url",
+        ):
             true(f"get_log_metadata().{name} is {getattr(data, name)!r}", getattr(data, name))
 
     @case()
     def only_logs_are_served(self) -> None:
         """The webserver's `/logs` route cannot hand out another file of the machine's temp folder."""
         self.subject.remote_only()
-        with tempfile.NamedTemporaryFile(suffix=".txt", prefix="conformance-", dir="/tmp") as private:  # noqa: S108
+        with tempfile.NamedTemporaryFile(
+            suffix=".txt", prefix="conformance-", dir="/tmp"
+        ) as private:
             manager = self.subject.spec.build()
             name = Path(private.name).stem
             served = Path(manager.local_manager.get_captured_local_path([name], "txt"))
@@ -179,7 +191,11 @@ class Reading(Contract):
         reader = self.subject.manager(spec=faults.spec)
         with faults.fault("cut"), contextlib.suppress(Exception):
             both(reader, self.subject.key)
-        equal("how much is read after the store recovered", len(both(reader, self.subject.key)[0]), len(data))
+        equal(
+            "how much is read after the store recovered",
+            len(both(reader, self.subject.key)[0]),
+            len(data),
+        )
 
     @case(seconds=180)
     def a_refused_credential_is_not_an_empty_log(self) -> None:
@@ -197,12 +213,14 @@ class Reading(Contract):
         if self.subject.faults is None:
             message = "nothing counts the bytes on the wire"
             raise NotApplicable(message)
-        faults, key = self.subject.faults, self.subject.key
+        faults, key, data = self.subject.faults, self.subject.key, b"x" * 2_000_000
         writer = self.subject.manager(upload_interval=1)
         reader = self.subject.manager(spec=faults.spec)
         with writer.capture_logs(key):
-            emit(1, b"x" * 2_000_000)
-            self.subject.eventually("no partial log was seen", lambda: len(both(reader, key)[0]) == 2_000_000)  # noqa: PLR2004
+            emit(1, data)
+            self.subject.eventually(
+                "no partial log was seen", functools.partial(_shows, reader, key, data)
+            )
             cursor = reader.get_log_data(key).cursor
             with faults.record() as wire:
                 reader.get_log_data(key, cursor=cursor)
@@ -216,11 +234,10 @@ class Reading(Contract):
             raise NotApplicable(message)
         faults, key = self.subject.faults, self.subject.key
         writer = self.subject.manager(spec=faults.spec, upload_interval=1)
-        with faults.record() as wire:
-            with writer.capture_logs(key):
-                for _ in range(5):
-                    emit(1, b"x" * 500_000)
-                    time.sleep(1.05)
+        with faults.record() as wire, writer.capture_logs(key):
+            for _ in range(5):
+                emit(1, b"x" * 500_000)
+                time.sleep(1.05)
         times = wire.bytes_up / 2_500_000
         true(f"{times:.1f} times the log's size was uploaded", times < 2.2)  # noqa: PLR2004
 
@@ -244,10 +261,12 @@ class Reading(Contract):
         with faults.fault(kind):
             try:
                 got = both(reader, self.subject.key)
-            except Exception:  # noqa: BLE001 - any error reaches the UI as an error
+            except Exception:
                 return
         if not any(got):
-            message = f"while the store answers {kind}: expected an error or a reason, got an empty log"
+            message = (
+                f"while the store answers {kind}: expected an error or a reason, got an empty log"
+            )
             raise CaseFailed(message)
 
     def _pages(self, reader: Any, size: int) -> tuple[bytes, bytes]:
@@ -260,3 +279,7 @@ class Reading(Contract):
             streams[STDERR] += data.stderr or b""
             cursor = data.cursor
         return streams[STDOUT], streams[STDERR]
+
+
+def _shows(reader: Any, key: list[str], text: bytes) -> bool:
+    return both(reader, key)[0] == text

@@ -75,7 +75,7 @@ class ManagerSpec:
         import yaml
 
         module, _, name = self.target.partition(":")
-        data = ConfigurableClassData(module, name, yaml.safe_dump(dict(outcome.value)))
+        data = ConfigurableClassData(module, name, yaml.safe_dump(dict(outcome.value or {})))
         return manager_class.from_config_value(data, outcome.value)
 
     @property
@@ -227,8 +227,10 @@ class ManagerSubject:
                 if str(key[0]).startswith(self.run):
                     with contextlib.suppress(Exception):
                         cleaner.delete_logs(log_key=key)
-        except Exception as error:  # noqa: BLE001 - a broken manager must not hide the table
-            problem = f"the logs of {self.run} could not be deleted: {type(error).__name__}: {error}"
+        except Exception as error:
+            problem = (
+                f"the logs of {self.run} could not be deleted: {type(error).__name__}: {error}"
+            )
         for manager in self._made:
             _dispose(manager)
         shutil.rmtree(self.work, ignore_errors=True)

@@ -22,14 +22,18 @@ PAGE = 1000
 class EndIgnored(RemoteStoreFileSystem):
     """Like a library that sends no Range header for an end."""
 
-    async def _cat_file(self, path: str, start: Any = None, end: Any = None, **kwargs: Any) -> bytes:
+    async def _cat_file(
+        self, path: str, start: Any = None, end: Any = None, **kwargs: Any
+    ) -> bytes:
         return await super()._cat_file(path, start, None, **kwargs)
 
 
 class NegativeStartIsZero(RemoteStoreFileSystem):
     """Counts only from the start."""
 
-    async def _cat_file(self, path: str, start: Any = None, end: Any = None, **kwargs: Any) -> bytes:
+    async def _cat_file(
+        self, path: str, start: Any = None, end: Any = None, **kwargs: Any
+    ) -> bytes:
         return await super()._cat_file(path, max(start or 0, 0), end, **kwargs)
 
 
@@ -76,7 +80,9 @@ class SizeCache(RemoteStoreFileSystem):
 class WritesInPlace(RemoteStoreFileSystem):
     """An overwrite that shows its first half."""
 
-    async def _pipe_file(self, path: str, value: bytes, mode: str = "overwrite", **kwargs: Any) -> None:
+    async def _pipe_file(
+        self, path: str, value: bytes, mode: str = "overwrite", *args: Any, **kwargs: Any
+    ) -> None:
         if len(value) > PAGE and mode == "overwrite":
             await super()._pipe_file(path, value[: len(value) // 2], **kwargs)
         await super()._pipe_file(path, value, mode=mode, **kwargs)
@@ -85,7 +91,9 @@ class WritesInPlace(RemoteStoreFileSystem):
 class LeavesTemporaries(RemoteStoreFileSystem):
     """Its temporary name stays in the folder."""
 
-    async def _pipe_file(self, path: str, value: bytes, mode: str = "overwrite", **kwargs: Any) -> None:
+    async def _pipe_file(
+        self, path: str, value: bytes, mode: str = "overwrite", *args: Any, **kwargs: Any
+    ) -> None:
         await super()._pipe_file(path, value, mode=mode, **kwargs)
         await super()._pipe_file(f"{path}.part", b"", **kwargs)
 
@@ -93,7 +101,9 @@ class LeavesTemporaries(RemoteStoreFileSystem):
 class CreateOverwrites(RemoteStoreFileSystem):
     """Swallows `mode="create"`."""
 
-    async def _pipe_file(self, path: str, value: bytes, mode: str = "overwrite", **kwargs: Any) -> None:
+    async def _pipe_file(
+        self, path: str, value: bytes, mode: str = "overwrite", *args: Any, **kwargs: Any
+    ) -> None:
         await super()._pipe_file(path, value, **kwargs)
 
 
@@ -107,17 +117,19 @@ class AppendReplaces(RemoteStoreFileSystem):
 class Decodes(RemoteStoreFileSystem):
     """Takes a name for a URL."""
 
-    async def _pipe_file(self, path: str, value: bytes, mode: str = "overwrite", **kwargs: Any) -> None:
+    async def _pipe_file(
+        self, path: str, value: bytes, mode: str = "overwrite", *args: Any, **kwargs: Any
+    ) -> None:
         await super()._pipe_file(unquote(path), value, mode=mode, **kwargs)
 
 
 class Globs(RemoteStoreFileSystem):
     """`rm` expands wildcards, as fsspec's own does."""
 
-    async def _rm(self, path: Any, **kwargs: Any) -> None:
+    async def _rm(self, path: Any, *args: Any, **kwargs: Any) -> None:
         if isinstance(path, str) and "*" in path:
             path = await self._glob(path)
-        await super()._rm(path, **kwargs)
+        await super()._rm(path, *args, **kwargs)
 
 
 class OnePage(RemoteStoreFileSystem):
@@ -144,7 +156,7 @@ class NamesakesMatch(RemoteStoreFileSystem):
 class WholeFileInMemory(RemoteStoreFileSystem):
     """An upload that reads the file first."""
 
-    async def _put_file(self, lpath: str, rpath: str, **kwargs: Any) -> None:
+    async def _put_file(self, lpath: str, rpath: str, *args: Any, **kwargs: Any) -> None:
         await self._pipe_file(rpath, Path(lpath).read_bytes())  # noqa: ASYNC240 - that is the defect
 
 
@@ -159,7 +171,9 @@ class NoProgress(RemoteStoreFileSystem):
 class SharedScratch(RemoteStoreFileSystem):
     """One attribute for every thread's path."""
 
-    async def _cat_file(self, path: str, start: Any = None, end: Any = None, **kwargs: Any) -> bytes:
+    async def _cat_file(
+        self, path: str, start: Any = None, end: Any = None, **kwargs: Any
+    ) -> bytes:
         self._current = path
         await asyncio.sleep(0.001)
         return await super()._cat_file(self._current, start, end, **kwargs)
@@ -172,7 +186,9 @@ class NotForkSafe(RemoteStoreFileSystem):
         super().__init__(*args, **kwargs)
         self._made_in = os.getpid()
 
-    async def _cat_file(self, path: str, start: Any = None, end: Any = None, **kwargs: Any) -> bytes:
+    async def _cat_file(
+        self, path: str, start: Any = None, end: Any = None, **kwargs: Any
+    ) -> bytes:
         if os.getpid() != self._made_in:
             raise RuntimeError("not fork-safe")
         return await super()._cat_file(path, start, end, **kwargs)
@@ -181,7 +197,9 @@ class NotForkSafe(RemoteStoreFileSystem):
 class LeavesFilesOpen(RemoteStoreFileSystem):
     """A handle that nobody closes: a warning when the program ends."""
 
-    async def _cat_file(self, path: str, start: Any = None, end: Any = None, **kwargs: Any) -> bytes:
+    async def _cat_file(
+        self, path: str, start: Any = None, end: Any = None, **kwargs: Any
+    ) -> bytes:
         self._leak = open(os.devnull, "rb")  # noqa: ASYNC230, SIM115, PTH123 - that is the defect
         return await super()._cat_file(path, start, end, **kwargs)
 

@@ -54,4 +54,9 @@ def spec_for(name: str, area: Area) -> FilesystemSpec:
 
 def _through_dir(area: Area) -> dict[str, Any]:
     config = area.url_config()
-    return {"url": f"dir::{config['url']}", "storage_options": {}, "backend_type": None, "backend_options": {}}
+    return {
+        "url": f"dir::{config['url']}",
+        "storage_options": {},
+        "backend_type": None,
+        "backend_options": {},
+    }

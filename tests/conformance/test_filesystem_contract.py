@@ -58,7 +58,9 @@ class Keeps:
             subject = subject_for(cls.storage, area)
             yield subject
         else:
-            server = request.getfixturevalue(f"{'gcs' if cls.storage == 'gs' else cls.storage}_server")
+            server = request.getfixturevalue(
+                f"{'gcs' if cls.storage == 'gs' else cls.storage}_server"
+            )
             area = server.new_area()
             with Proxy.to(server) as proxy:
                 subject = subject_for(cls.storage, area, proxy)
@@ -137,20 +139,35 @@ class TestWebDAV(Keeps):
 SECRET = "a-secret-nobody-may-see"
 # Where the servers of the tests need no secret: never connected, only looked at.
 WITH_SECRETS = {
-    "s3": FilesystemSpec(backend_type="s3", backend_options={"bucket": "b", "key": "k", "secret": SECRET}),
+    "s3": FilesystemSpec(
+        backend_type="s3", backend_options={"bucket": "b", "key": "k", "secret": SECRET}
+    ),
     "azure": FilesystemSpec(
         backend_type="azure",
-        backend_options={"container": "c", "account_name": "n", "account_key": "YS1zZWNyZXQtbm9ib2R5"},
+        backend_options={
+            "container": "c",
+            "account_name": "n",
+            "account_key": "YS1zZWNyZXQtbm9ib2R5",
+        },
     ),
     "sftp": FilesystemSpec(
         backend_type="sftp",
-        backend_options={"host": "h", "username": "u", "password": SECRET, "host_key_policy": "tofu"},
+        backend_options={
+            "host": "h",
+            "username": "u",
+            "password": SECRET,
+            "host_key_policy": "tofu",
+        },
     ),
     "gs": FilesystemSpec(url="gs://b/f", storage_options={"token": {"refresh_token": SECRET}}),
     "ftp": FilesystemSpec(url=f"ftp://u:{SECRET}@127.0.0.1:9/f"),
     "webdav": FilesystemSpec(
         url="webdav://f",
-        storage_options={"base_url": "http://127.0.0.1:9", "auth": ("u", SECRET), "password": SECRET},
+        storage_options={
+            "base_url": "http://127.0.0.1:9",
+            "auth": ("u", SECRET),
+            "password": SECRET,
+        },
     ),
 }
 

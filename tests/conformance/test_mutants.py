@@ -22,7 +22,7 @@ from devservers import local_area, memory_area
 from tests.conformance.mutants import MUTANTS, LeakySpec, MutantSpec
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
     from pathlib import Path
 
     from devservers import Area
@@ -45,7 +45,11 @@ CAUGHT = [
     ("Globs", "memory", ["names.deleting_a_name_with_wildcards_deletes_that_name_only"]),
     ("OnePage", "memory", ["complete.a_listing_sees_every_object"]),
     ("NamesakesMatch", "memory", ["complete.a_folder_never_matches_its_namesakes"]),
-    ("WholeFileInMemory", "local", ["bounded.sending_a_large_file_takes_no_more_memory_than_a_small_one"]),
+    (
+        "WholeFileInMemory",
+        "local",
+        ["bounded.sending_a_large_file_takes_no_more_memory_than_a_small_one"],
+    ),
     ("NoProgress", "local", ["arguments.progress_of_a_transfer_is_reported"]),
     ("SharedScratch", "memory", ["alive.many_threads_share_one_filesystem"]),
     ("NotForkSafe", "local", ["alive.a_forked_child_can_use_it"]),
@@ -99,7 +103,7 @@ def test_a_root_that_leaks_is_caught(tmp_path: Path) -> None:
 @pytest.fixture
 def through_proxy(
     s3_area: Area, proxied: Callable[[Area], Proxy]
-) -> Iterator[Callable[[FilesystemSpec, float], FilesystemSubject]]:
+) -> Callable[[FilesystemSpec, float], FilesystemSubject]:
     proxy = proxied(s3_area)
 
     def make(spec: FilesystemSpec, claimed: float) -> FilesystemSubject:

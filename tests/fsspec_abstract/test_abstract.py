@@ -10,14 +10,17 @@ import os
 import tempfile
 import traceback
 import types
+import uuid
 from typing import TYPE_CHECKING, Any
 
-import py
 import pytest
+from _pytest.compat import LEGACY_PATH
 from fsspec.tests import abstract
 from fsspec.tests.abstract import mv
 
+from devservers import local_area, memory_area
 from remote_store_fsspec.filesystem import RemoteStoreFileSystem
+from tests.support.areas import ALL, area_param
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -30,29 +33,59 @@ OBJECT_STORES = {"s3", "azure", "gs"}
 DEVIATIONS: dict[str, dict[str, str]] = {}
 
 
+def _area(storage: str, request: pytest.FixtureRequest) -> Area:
+    if storage == "memory":
+        return memory_area()
+    if storage == "local":
+        factory: pytest.TempPathFactory = request.getfixturevalue("tmp_path_factory")
+        return local_area(factory.mktemp("suite"))
+    server = request.getfixturevalue("gcs_server" if storage == "gs" else f"{storage}_server")
+    area: Area = server.new_area()
+    return area
+
+
+@pytest.fixture(scope="session")
+def opened() -> dict[str, RemoteStoreFileSystem]:
+    """One filesystem per storage for the whole suite: opening one costs more than a test."""
+    return {}
+
+
 class Fixtures(abstract.AbstractFixtures):
-    """Where the suite's tests run."""
+    """Where the suite's tests run: a folder of their own each."""
+
+    @pytest.fixture(params=[area_param(name) for name in ALL])
+    def storage(self, request: pytest.FixtureRequest) -> str:
+        return str(request.param)
 
     @pytest.fixture
-    def fs(self, every_location: Area) -> RemoteStoreFileSystem:
-        return RemoteStoreFileSystem(**every_location.config(), skip_instance_cache=True)
+    def fs(
+        self,
+        storage: str,
+        opened: dict[str, RemoteStoreFileSystem],
+        request: pytest.FixtureRequest,
+    ) -> RemoteStoreFileSystem:
+        if storage not in opened:
+            opened[storage] = RemoteStoreFileSystem(
+                **_area(storage, request).config(), skip_instance_cache=True
+            )
+        return opened[storage]
 
     @pytest.fixture
     def fs_path(self) -> str:
-        return "suite"
+        return f"suite-{uuid.uuid4().hex[:8]}"
 
     @pytest.fixture
     def fs_join(self) -> Any:
         return lambda *parts: "/".join(parts)
 
     @pytest.fixture
-    def supports_empty_directories(self, every_location: Area) -> bool:
-        return every_location.name not in OBJECT_STORES
+    def supports_empty_directories(self, storage: str) -> bool:
+        return storage not in OBJECT_STORES
 
     @pytest.fixture(autouse=True)
-    def declared(self, request: pytest.FixtureRequest, every_location: Area) -> None:
+    def declared(self, request: pytest.FixtureRequest, storage: str) -> None:
         test = request.node.originalname
-        reason = DEVIATIONS.get(every_location.name, {}).get(test) or DEVIATIONS.get("*", {}).get(test)
+        reason = DEVIATIONS.get(storage, {}).get(test) or DEVIATIONS.get("*", {}).get(test)
         if reason:
             request.applymarker(pytest.mark.xfail(reason=reason, strict=True))
 
@@ -90,12 +123,14 @@ SUITE = (
 def moves_with_ours(monkeypatch: pytest.MonkeyPatch) -> None:
     """The suite's tests of `mv` ask fsspec for "file"; they get ours, rooted at `/`."""
     ours = RemoteStoreFileSystem(backend_type="local", backend_options={"root": "/"})
-    stand_in = types.SimpleNamespace(filesystem=lambda protocol: ours)
+    stand_in = types.SimpleNamespace(filesystem=lambda _: ours)
     monkeypatch.setattr(mv, "fsspec", stand_in)
 
 
 @pytest.mark.usefixtures("moves_with_ours")
-@pytest.mark.xfail(reason="ours makes the folders that a write needs, on every storage", strict=True)
+@pytest.mark.xfail(
+    reason="ours makes the folders that a write needs, on every storage", strict=True
+)
 def test_moving_into_a_folder_that_is_not_there(tmpdir: Any) -> None:
     mv.test_move_raises_error_with_tmpdir(tmpdir)
 
@@ -105,7 +140,9 @@ def test_moving_into_a_folder_that_is_not_there(tmpdir: Any) -> None:
 def test_moving_into_a_protected_folder_is_a_permission_error(
     recursive: bool, as_nobody: Callable[[Callable[[Any], None]], str]
 ) -> None:
-    failure = as_nobody(lambda tmpdir: mv.test_move_raises_error_with_tmpdir_permission(recursive, tmpdir))
+    failure = as_nobody(
+        lambda tmpdir: mv.test_move_raises_error_with_tmpdir_permission(recursive, tmpdir)
+    )
     assert failure == ""
 
 
@@ -123,7 +160,7 @@ def as_nobody() -> Iterator[Callable[[Callable[[Any], None]], str]]:
                 try:
                     if os.geteuid() == 0:
                         os.setuid(65534)
-                    test(py.path.local(folder))
+                    test(LEGACY_PATH(folder))
                 except BaseException:
                     failure = traceback.format_exc()
                 os.write(write_end, failure.encode()[-4000:])
