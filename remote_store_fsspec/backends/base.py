@@ -181,6 +181,7 @@ class Backend:
         return await asyncio.shield(self._opening)
 
     def _opened(self, task: asyncio.Task[AbstractFileSystem]) -> None:
+        _hear(task)  # those who waited may have given up before it failed
         if task is not self._opening:
             return
         self._opening = None
