@@ -42,6 +42,7 @@ from remote_store_fsspec.errors import ConfigError, InvalidPathError, Unsupporte
 from remote_store_fsspec.filesystem import RemoteStoreFileSystem
 from remote_store_fsspec.location import resolve_location
 from remote_store_fsspec.logs import CaptureUpload, LogStore, Recovery, Staging
+from remote_store_fsspec.logs.cutshort import CutShort, finish_cut_short
 from remote_store_fsspec.logs.layout import check_log_key
 from remote_store_fsspec.logs.view import LogView
 
@@ -53,6 +54,7 @@ if TYPE_CHECKING:
     from typing_extensions import Self
 
     from remote_store_fsspec.logs.layout import Stream
+    from remote_store_fsspec.logs.recovery import Leftover
 
 __all__ = ["RemoteStoreComputeLogManager"]
 
@@ -483,6 +485,44 @@ class RemoteStoreComputeLogManager(TruncatingCloudStorageComputeLogManager[Any],
     ) -> Sequence[list[str]]:
         """The keys of the finished logs directly below a prefix, sorted."""
         return self._store.keys(log_key_prefix, _STREAM[io_type])
+
+    # Leftovers (`remote-store-fsspec logs flush`)
+
+    @property
+    def staging_folder(self) -> str:
+        """Where captures of this configuration wait on this host."""
+        return str(self._staging.folder)
+
+    def flush(self, *, dry_run: bool = False) -> Iterator[Leftover]:
+        """Upload what is left staged on this host, one capture after the other.
+
+        Args:
+            dry_run: Only say what there is.
+
+        Yields:
+            Each leftover, and why it is still staged if it is.
+        """
+        self._recovery.settle()
+        yield from self._recovery.each(dry_run=dry_run)
+
+    def finish_cut_short(self, *, dry_run: bool = False) -> Iterator[CutShort]:
+        """Turn the segments of runs that are over into final objects with a closing line.
+
+        Only of runs that Dagster says ended longer ago than a final upload takes, and never of a
+        log that waits on this host in full. Lists the whole log store once.
+
+        Args:
+            dry_run: Only say which.
+
+        Yields:
+            Each such log, and why it could not be finished if it could not.
+        """
+        return finish_cut_short(
+            self._store,
+            self._runs.why_ended,
+            is_staged=lambda key: self._staging.find(key) is not None,
+            dry_run=dry_run,
+        )
 
     # Subscriptions (DAG-030)
 

@@ -11,6 +11,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Final
 
 from remote_store_fsspec.logs.cut import Truncation
+from remote_store_fsspec.logs.keeping import bound_kept, kept_bytes
 from remote_store_fsspec.logs.writer import Destination, StreamWriter, retrying
 
 if TYPE_CHECKING:
@@ -66,7 +67,7 @@ class CaptureUpload:
         self._interval = interval
         self._complain = complain
         self._complained: set[type[BaseException]] = set()
-        truncation = size_limit()
+        truncation = self._truncation = size_limit()
         self._writers: dict[Stream, StreamWriter] = {
             stream: StreamWriter(
                 destination, staged.log_key, stream, staged.file(stream), truncation
@@ -133,7 +134,8 @@ class CaptureUpload:
         if worker.is_alive():
             reason = "the store has not answered"
             self.staged.keep(reason)
-            self._complain(self._kept(reason), TimeoutError(reason))
+            total = kept_bytes(self.staged.folder.parent)
+            self._complain(self._kept(reason, total), TimeoutError(reason))
         if interrupted is not None:
             raise interrupted
         return bool(outcome and outcome[0])
@@ -152,11 +154,14 @@ class CaptureUpload:
             if len(self._writers) == 1 or not all(self._final.values()):
                 self._seal(retry_for)
         except Exception as exc:
+            total = bound_kept(self.staged, self._truncation)
+            said = self._kept(str(exc), total)
             self.staged.keep(str(exc))
             self.staged.release()
-            self._complain(self._kept(str(exc)), exc)
+            self._complain(said, exc)
             return False
         self._clear()
+        self.staged.supersede()
         self.staged.remove()
         return True
 
@@ -218,8 +223,10 @@ class CaptureUpload:
                     f"A partial upload of the log failed and is tried again: {failure}", failure
                 )
 
-    def _kept(self, reason: str) -> str:
+    def _kept(self, reason: str, total: int) -> str:
         return (
-            f"The log could not be stored: {reason}. Its files are kept in {self.staged.folder} and "
-            "are uploaded by the next process on this host that uses the same configuration."
+            f"The log could not be stored: {reason}. Its files ({self.staged.size} bytes) are kept "
+            f"in {self.staged.folder} and are uploaded by the next process on this host that uses "
+            "the same configuration, or by `remote-store-fsspec logs flush`. All that is kept "
+            f"there for this store takes {total} bytes."
         )

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import logging
 import threading
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from remote_store_fsspec.logs.capture import CaptureUpload
 from remote_store_fsspec.logs.layout import parse_name
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from remote_store_fsspec.logs.staging import StagedCapture, Staging
     from remote_store_fsspec.logs.writer import Destination
 
-__all__ = ["Recovery", "recover"]
+__all__ = ["Leftover", "Recovery", "recover"]
 
 logger = logging.getLogger("remote_store_fsspec.logs")
 
@@ -61,6 +63,22 @@ def _delete_segments(destination: Destination, staged: StagedCapture) -> None:
         logger.info("segments of %s stay behind: %s", list(staged.log_key), exc)
 
 
+class Leftover(NamedTuple):
+    """A capture that was left staged.
+
+    Attributes:
+        log_key: The log.
+        folder: Where it is, or was.
+        size: Its bytes.
+        reason: Why it is still staged; ``None`` once the store has it.
+    """
+
+    log_key: tuple[str, ...]
+    folder: str
+    size: int
+    reason: str | None
+
+
 class Recovery:
     """Uploads leftovers on one daemon thread, as long as there are some.
 
@@ -91,6 +109,34 @@ class Recovery:
     def stop(self) -> None:
         """Let the thread end after the upload under way."""
         self._stop.set()
+
+    def settle(self) -> None:
+        """Wait until the thread has ended: what it works on is not to be taken for a live capture."""
+        self._stop.set()
+        if self._thread is not None:
+            self._thread.join()
+        self._stop.clear()
+
+    def each(self, *, dry_run: bool = False) -> Iterator[Leftover]:
+        """Upload what is left over, one by one, now.
+
+        Args:
+            dry_run: Only say what there is.
+
+        Yields:
+            What was left over, and why it still is.
+        """
+        for staged in self._staging.leftovers():
+            size, reason = staged.size, staged.reason
+            if dry_run:
+                staged.release()
+                yield Leftover(staged.log_key, str(staged.folder), size, reason)
+            elif recover(self._destination, staged):
+                yield Leftover(staged.log_key, str(staged.folder), size, None)
+            else:
+                yield Leftover(staged.log_key, str(staged.folder), staged.size, staged.reason)
+        if not dry_run:
+            self._staging.sweep()
 
     def flush(self) -> tuple[int, int]:
         """Upload what is left over, now.

@@ -103,6 +103,26 @@ class StagedCapture:
             os.close(self._lock)
             self._lock = -1
 
+    @property
+    def reason(self) -> str:
+        """Why it was kept; says so if nobody noted a reason."""
+        try:
+            return str(json.loads((self.folder / "pending.json").read_text())["reason"])
+        except (OSError, ValueError, KeyError, TypeError):
+            return "the process that captured it ended before it was uploaded"
+
+    def supersede(self) -> None:
+        """Remove what is left of earlier captures of the same log: this one has replaced them."""
+        digest = f"-{_key_digest(self.log_key)}-"
+        with contextlib.suppress(OSError):
+            for name in os.listdir(self.folder.parent):
+                if digest in name and name < self.folder.name and not name.startswith("."):
+                    earlier = _take(self.folder.parent / name)
+                    if earlier is not None and earlier.streams == self.streams:
+                        earlier.remove()
+                    elif earlier is not None:
+                        earlier.release()
+
     def remove(self) -> None:
         """Delete the files and give up the lock."""
         shutil.rmtree(self.folder, ignore_errors=True)
@@ -215,7 +235,7 @@ class Staging:
     def leftovers(self) -> Iterator[StagedCapture]:
         """Captures that no process works on, each locked for the caller, oldest first."""
         for name in self.names():
-            capture = self._take(self.folder / name)
+            capture = _take(self.folder / name)
             if capture is not None:
                 yield capture
 
@@ -242,23 +262,24 @@ class Staging:
                 if entry.name.startswith(".new-") and old:
                     shutil.rmtree(entry.path, ignore_errors=True)
 
-    def _take(self, folder: Path) -> StagedCapture | None:
-        path = folder / "lock"
-        try:
-            lock = os.open(path, os.O_RDWR)
-        except OSError:
-            return None
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            about = _about(folder)
-            # The owner may have removed the folder between our open and our lock.
-            if about is not None and os.fstat(lock).st_ino == path.stat().st_ino:
-                streams = tuple(stream for stream in STREAMS if stream in about["streams"])
-                return StagedCapture(folder, tuple(about["log_key"]), streams, lock)
-        except OSError:
-            pass
-        os.close(lock)
+
+def _take(folder: Path) -> StagedCapture | None:
+    path = folder / "lock"
+    try:
+        lock = os.open(path, os.O_RDWR)
+    except OSError:
         return None
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        about = _about(folder)
+        # The owner may have removed the folder between our open and our lock.
+        if about is not None and os.fstat(lock).st_ino == path.stat().st_ino:
+            streams = tuple(stream for stream in STREAMS if stream in about["streams"])
+            return StagedCapture(folder, tuple(about["log_key"]), streams, lock)
+    except OSError:
+        pass
+    os.close(lock)
+    return None
 
 
 def _private_name() -> str:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from remote_store_fsspec.logs.capture import size_limit
 from remote_store_fsspec.logs.cut import incomplete_tail
+from remote_store_fsspec.logs.cutshort import closing_line
 from remote_store_fsspec.logs.layout import STREAMS, check_log_key
 from remote_store_fsspec.logs.store import format_cursor, parse_cursor
 from remote_store_fsspec.logs.writer import settled_size
@@ -107,7 +108,7 @@ class LogView:
             return Look(None, snapshot, complete=False)
         # The final upload may have come between the listing and the end.
         snapshot = self._store.reader.snapshot(key, fresh=True)
-        closing = None if snapshot.complete else _closing_line(snapshot, ended)
+        closing = None if snapshot.complete else closing_line(snapshot, ended)
         return Look(None, snapshot, complete=True, closing=closing)
 
     def page(
@@ -210,12 +211,6 @@ def _is_too_long(staged: StagedFiles) -> bool:
     limit = size_limit()
     files = [staged.folder / stream for stream in staged.streams]
     return any(limit.exceeded(file.stat().st_size) for file in files if file.exists())
-
-
-def _closing_line(snapshot: Snapshot, ended: str) -> str:
-    if snapshot.exists:
-        return f"[remote-store-fsspec: this log is cut short: {ended}. What is shown is all that was stored.]\n"
-    return f"[remote-store-fsspec: nothing is stored of this log: {ended}.]\n"
 
 
 def _closing_notes(snapshot: Snapshot, closing: str, at: Mapping[Stream, int]) -> dict[Stream, str]:

@@ -38,7 +38,7 @@ class Capture:
 
     def content(self, stream: str) -> bytes:
         """What the stream says: 0 bytes to some megabytes."""
-        chance = random.Random(f"{self.number}.{stream}")
+        chance = random.Random(f"{self.number}.{stream}")  # noqa: S311 - to be repeated
         size = 0 if chance.random() < 0.1 else int(2 ** chance.uniform(4, 22))
         text = hashlib.shake_256(f"{self.number}.{stream}".encode()).hexdigest(size // 2 + 1)[:size]
         lines = [text[at : at + _LINE - 1] + "\n" for at in range(0, size, _LINE)]

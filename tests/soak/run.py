@@ -104,7 +104,12 @@ class Result:
 
 
 def soak(
-    *, captures: int, workers: int, seconds: float, kill_every: float = 30.0, seed: int | None = None
+    *,
+    captures: int,
+    workers: int,
+    seconds: float,
+    kill_every: float = 30.0,
+    seed: int | None = None,
 ) -> Result:
     """Run it.
 
@@ -115,7 +120,7 @@ def soak(
         kill_every: Mean seconds between two kills of a worker.
         seed: Of the faults' choice; random when not given.
     """
-    chance = random.Random(seed)
+    chance = random.Random(seed)  # noqa: S311 - to be repeated
     result = Result()
     begun = time.monotonic()
     with (
@@ -134,9 +139,7 @@ def soak(
         }
         stop = threading.Event()
         breakers = [
-            threading.Thread(
-                target=_break, args=(proxy, random.Random(chance.random()), stop, result.faults)
-            )
+            threading.Thread(target=_break, args=(proxy, chance.random(), stop, result.faults))
             for proxy in proxies.values()
         ]
         plans = _plans(folder, configs, captures, workers, seconds)
@@ -230,8 +233,9 @@ def _work(plans: list[Path], chance: random.Random, kill_every: float, seconds: 
             process.wait()
 
 
-def _break(proxy: Proxy, chance: random.Random, stop: threading.Event, counts: Any) -> None:
+def _break(proxy: Proxy, seed: float, stop: threading.Event, counts: Any) -> None:
     """Fault after fault until told to stop."""
+    chance = random.Random(seed)  # noqa: S311 - to be repeated
     faults = _RAW if proxy.raw else _HTTP
     while not stop.wait(chance.expovariate(1 / 4)):
         fault = chance.choice(faults)
@@ -247,14 +251,14 @@ def _break(proxy: Proxy, chance: random.Random, stop: threading.Event, counts: A
 def _flush(config: dict[str, Any]) -> tuple[int, int]:
     manager = RemoteStoreComputeLogManager(**config)
     try:
-        stored = kept = 0
-        for _ in range(5):
-            more, kept = manager._recovery.flush()
-            stored += more
+        left = list(manager.flush(dry_run=True))
+        kept = 0
+        for _ in range(5 if left else 0):
+            kept = sum(leftover.reason is not None for leftover in manager.flush())
             if not kept:
                 break
             time.sleep(1)
-        return stored, kept
+        return len(left) - kept, kept
     finally:
         manager.dispose()
 

@@ -38,7 +38,7 @@ def _capture(manager: RemoteStoreComputeLogManager, capture: Capture, ledger: An
         ledger.write(json.dumps([capture.number, event, value]) + "\n")
         ledger.flush()
 
-    chance = random.Random(f"{capture.number} pace")
+    chance = random.Random(f"{capture.number} pace")  # noqa: S311 - to be repeated
     contents = {stream: capture.content(stream) for stream in STREAMS}
     steps = chance.randrange(1, 10)
     pause = chance.choice((0.0, 0.0, 0.05, 0.3))
