@@ -91,6 +91,7 @@ def _bounded(built: Any, options: Mapping[str, Any], timeout: float) -> BlobServ
     """The same account and credential, with limits on time and memory."""
     from azure.storage.blob.aio import BlobServiceClient
 
+    wait = min(2.0, timeout / 15)  # the attempts must fit into the deadline
     client = BlobServiceClient(
         built.primary_endpoint,
         credential=built.credential,
@@ -98,9 +99,9 @@ def _bounded(built: Any, options: Mapping[str, Any], timeout: float) -> BlobServ
         connection_timeout=options.get("connection_timeout") or min(10.0, timeout),
         read_timeout=options.get("read_timeout") or min(20.0, timeout / _ATTEMPTS),
         retry_total=_ATTEMPTS - 1,
-        initial_backoff=0,  # about two seconds before the second attempt, four before the third
-        increment_base=2,
-        random_jitter_range=1,
+        initial_backoff=0,
+        increment_base=wait,  # seconds before the second attempt, and squared before the third
+        random_jitter_range=wait / 2,
         max_single_get_size=SINGLE_GET,
         max_single_put_size=SINGLE_PUT,
         raw_request_hook=_send_in_pieces,

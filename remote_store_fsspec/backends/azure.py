@@ -333,7 +333,10 @@ class AzureBackend(Backend):
             properties, data = await self.step(fetch(), length)
         except HttpResponseError as exc:
             if exc.status_code == _RANGE_NOT_SATISFIABLE:
-                return b"", etag, at  # the range starts at or past the end
+                # The range starts at or past the end. What is empty may be a folder.
+                if at == 0 and is_folder(await self._properties(key)):
+                    raise self._is_directory(key) from exc
+                return b"", etag, at
             raise
         if is_folder(properties):
             raise self._is_directory(key)

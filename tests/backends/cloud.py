@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -33,8 +34,22 @@ ODD_NAMES = (
     ".hidden",
 )
 
+CALLS: tuple[Callable[[RemoteStoreFileSystem], object], ...] = (
+    lambda fs: fs.cat_file("x"),
+    lambda fs: fs.exists("x"),
+    lambda fs: fs.isfile("x"),
+    lambda fs: fs.find(""),
+    lambda fs: fs.ls("x"),
+    lambda fs: fs.pipe_file("x", b"x"),
+    lambda fs: fs.pipe_file("x", bytes(6 * 2**20)),
+    lambda fs: fs.cp_file("x", "y"),
+    lambda fs: fs.rm_file("x"),
+    lambda fs: fs.rm_files(["x", "y"]),
+)
+CALL_NAMES = ["cat", "exists", "isfile", "find", "ls", "pipe", "large", "cp", "rm", "rm many"]
 
-def opened(area: Area, *, via: Proxy | None = None, timeout: float = 6.0) -> RemoteStoreFileSystem:
+
+def opened(area: Area, *, via: Proxy | None = None, timeout: float = 30.0) -> RemoteStoreFileSystem:
     """The area's folder `root` as a filesystem of its own."""
     config = area.config("root", via=via)
     return RemoteStoreFileSystem(**config, timeout=timeout, skip_instance_cache=True)
