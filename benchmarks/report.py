@@ -190,8 +190,10 @@ def _table(title: str, store: str, results: Results) -> list[str]:
         if not row.keeps(numbers[0]):
             cells[0] += " (over the limit)"
         elif _beaten(numbers):
-            notes.append(row.why or _UNEXPLAINED)
-            cells[0] += f" [{len(notes)}]"
+            why = row.why.get(store, _UNEXPLAINED)
+            if why not in notes:
+                notes.append(why)
+            cells[0] += f" [{notes.index(why) + 1}]"
         lines.append(f"| {row.work} | {_limit(row)} | {' | '.join(cells)} |")
     where = [f"## {title}", "\n".join(lines)]
     if notes:
