@@ -13,6 +13,8 @@ from devservers.proxy import Blackhole, Proxy, Refuse, ResetAfterEffect, Status,
 from remote_store_fsspec import RemoteStoreFileSystem, errors
 from tests.backends.cloud import (
     BOUNDS,
+    CALL_NAMES,
+    CALLS,
     DIGITS,
     FORK_AND_LEAVE,
     ODD_NAMES,
@@ -284,23 +286,8 @@ print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before)
 
 # -- errors -------------------------------------------------------------------------------
 
-Call = "Callable[[RemoteStoreFileSystem], object]"
-CALLS: list[Call] = [  # type: ignore[valid-type]
-    lambda fs: fs.cat_file("x"),
-    lambda fs: fs.exists("x"),
-    lambda fs: fs.isfile("x"),
-    lambda fs: fs.find(""),
-    lambda fs: fs.ls("x"),
-    lambda fs: fs.pipe_file("x", b"x"),
-    lambda fs: fs.pipe_file("x", bytes(5 * 2**20)),
-    lambda fs: fs.cp_file("x", "y"),
-    lambda fs: fs.rm_file("x"),
-    lambda fs: fs.rm_files(["x", "y"]),
-]
-NAMES = ["cat", "exists", "isfile", "find", "ls", "pipe", "pipe large", "cp", "rm", "rm many"]
 
-
-@pytest.mark.parametrize("call", CALLS, ids=NAMES)
+@pytest.mark.parametrize("call", CALLS, ids=CALL_NAMES)
 def test_a_wrong_key_is_access_denied_and_never_missing(
     azure_area: Area, call: Callable[[RemoteStoreFileSystem], object]
 ) -> None:
@@ -340,7 +327,7 @@ def test_a_malformed_connection_string_is_not_quoted() -> None:
 # -- a broken network ---------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("call", CALLS, ids=NAMES)
+@pytest.mark.parametrize("call", CALLS, ids=CALL_NAMES)
 @pytest.mark.parametrize(
     ("fault", "error"),
     [
