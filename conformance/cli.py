@@ -7,7 +7,7 @@ import contextlib
 import json
 import os
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -31,6 +31,10 @@ examples:
 Everything happens in a folder of its own below the place you name; it is removed again.
 Exit code: 0 every case passed, 1 a case failed, 2 it could not be run.
 """
+
+
+_Proxied = Callable[[Any], Any]
+"""Gives the fault cases' proxy for a spec, or None."""
 
 
 class _UsageError(Exception):
@@ -79,6 +83,12 @@ def _parser() -> argparse.ArgumentParser:
     raw.add_argument(
         "--via-ours", action="store_true", help="RemoteStoreFileSystem over it (default)"
     )
+    how.add_argument(
+        "--fault-endpoint",
+        metavar="HOST:PORT",
+        help="run the fault cases too, through a proxy put before this address of the options "
+        "(needs a checkout)",
+    )
     which = parser.add_argument_group("which cases")
     which.add_argument(
         "--only", metavar="GLOB", action="append", default=[], help="case ids or groups, repeatable"
@@ -108,8 +118,11 @@ def _act(options: argparse.Namespace) -> int:
         message = "give exactly one of --url, --backend-type and --manager"
         raise _UsageError(message)
     sizes = Sizes.quick() if options.quick else Sizes()
-    subject = _open(options, sizes)
-    with _output(2 if options.json == "-" else 1, apart=bool(options.manager)) as out:
+    with (
+        _proxy(options) as proxied,
+        _output(2 if options.json == "-" else 1, apart=bool(options.manager)) as out,
+    ):
+        subject = _open(options, sizes, proxied)
         progress = _Progress(len(cases), out)
         result = run(
             subject,
@@ -156,6 +169,32 @@ def _output(number: int, *, apart: bool) -> Iterator[TextIO]:
             os.close(nothing)
 
 
+@contextlib.contextmanager
+def _proxy(options: argparse.Namespace) -> Iterator[_Proxied]:
+    """What puts a misbehaving proxy before a spec; nothing when it was not asked for."""
+    if not options.fault_endpoint:
+        yield lambda _: None
+        return
+    host, _, port = options.fault_endpoint.rpartition(":")
+    if not host or not port.isdigit():
+        message = "--fault-endpoint is HOST:PORT"
+        raise _UsageError(message)
+    try:
+        from devservers.proxy import Proxy
+    except ImportError:
+        message = "--fault-endpoint needs a checkout: the proxy is not in the wheel"
+        raise _UsageError(message) from None
+    from .faults import proxied
+
+    with Proxy(int(port), raw=_speaks_no_http(options)) as proxy:
+        yield lambda spec: proxied(spec, proxy, host, int(port))
+
+
+def _speaks_no_http(options: argparse.Namespace) -> bool:
+    scheme = (options.url or "").split("::")[-1].partition(":")[0]
+    return options.backend_type == "sftp" or scheme in {"sftp", "ssh", "ftp"}
+
+
 def _contract(*, manager: bool) -> tuple[type[Any], ...]:
     if not manager:
         return FILESYSTEM_CONTRACT
@@ -164,13 +203,12 @@ def _contract(*, manager: bool) -> tuple[type[Any], ...]:
     return MANAGER_CONTRACT
 
 
-def _open(options: argparse.Namespace, sizes: Sizes) -> Subject:
+def _open(options: argparse.Namespace, sizes: Sizes, proxied: _Proxied) -> Subject:
     if options.manager:
-        from .managers import open_manager
+        from .managers import ManagerSpec, ManagerSubject
 
-        config = _config(options.config) if options.config else {}
-        subject: Subject = open_manager(options.manager, config, sizes=sizes)
-        return subject
+        made = ManagerSpec(options.manager, _config(options.config) if options.config else {})
+        return ManagerSubject(made, sizes=sizes, faults=proxied(made))
     if options.raw and not options.url:
         message = "--raw needs --url"
         raise _UsageError(message)
@@ -183,7 +221,7 @@ def _open(options: argparse.Namespace, sizes: Sizes) -> Subject:
         raw=options.raw,
     )
     try:
-        return FilesystemSubject(spec, sizes=sizes)
+        return FilesystemSubject(spec, sizes=sizes, faults=proxied(spec))
     except Exception as error:
         from .spec import mask
 

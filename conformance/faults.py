@@ -16,12 +16,14 @@ from .subject import Wire
 if TYPE_CHECKING:
     from devservers.proxy import Proxy
 
-__all__ = ["ProxyFaults", "redirected"]
+__all__ = ["ProxyFaults", "proxied"]
 
 Spec = TypeVar("Spec")
 HTTP_KINDS = frozenset({"refuse", "blackhole", "403", "503", "503:2", "cut", "drop"})
 RAW_KINDS = frozenset({"refuse", "blackhole", "cut", "drop"})
 BODY_BYTES_BEFORE_A_CUT = 70_000
+HASTE = 3.0
+"""Seconds that ours waits for one request in the cases of a silent server."""
 
 
 class ProxyFaults(Generic[Spec]):
@@ -89,14 +91,19 @@ class _Counts:
     bytes_down: int = 0
 
 
-def redirected(spec: FilesystemSpec, host: str, port: int, to_port: int) -> FilesystemSpec:
-    """The spec with every mention of `host:port` replaced by the proxy's address."""
-    return dataclasses.replace(
+def proxied(spec: Any, proxy: Proxy, host: str, port: int) -> ProxyFaults[Any]:
+    """The fault cases' view of a spec whose mentions of `host:port` became the proxy's address."""
+    moved = dataclasses.replace(
         spec,
-        url=_moved(spec.url, host, port, to_port),
-        storage_options=_moved(spec.storage_options, host, port, to_port),
-        backend_options=_moved(spec.backend_options, host, port, to_port),
+        **{
+            field.name: _moved(getattr(spec, field.name), host, port, proxy.port)
+            for field in dataclasses.fields(spec)
+        },
     )
+    if not isinstance(moved, FilesystemSpec) or moved.raw:
+        return ProxyFaults(moved, proxy)
+    hasty = dataclasses.replace(moved, timeout=HASTE)
+    return ProxyFaults(moved, proxy, hasty=hasty, timeout=HASTE)
 
 
 def _moved(value: Any, host: str, port: int, to_port: int) -> Any:

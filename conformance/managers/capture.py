@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from ..core import Contract, case, equal, raises, true
-from .subject import STDERR, STDOUT, ManagerSubject, both, emit
+from .subject import STDERR, STDOUT, ManagerSubject, both, descriptor, emit
 
 __all__ = ["Capture"]
 
@@ -217,10 +217,10 @@ class Capture(Contract):
 
     @case()
     def the_process_gets_its_own_output_back(self) -> None:
-        """After two captures at once, file descriptor 1 is what it was before (m2)."""
+        """After two captures at once, standard output is what it was before (m2)."""
         manager, key = self.subject.manager(), self.subject.key
         with _saved_descriptors():
-            before = os.fstat(1)
+            before = os.fstat(descriptor(1))
             first, second = threading.Event(), threading.Event()
 
             def one() -> None:
@@ -239,9 +239,9 @@ class Capture(Contract):
                 thread.start()
             for thread in threads:
                 thread.join(40)
-            after = os.fstat(1)
+            after = os.fstat(descriptor(1))
             same = (before.st_dev, before.st_ino) == (after.st_dev, after.st_ino)
-        true("file descriptor 1 still points at a captured file", same)
+        true("standard output still points at a captured file", same)
 
     @case()
     def keys_of_any_text_are_stored(self) -> None:
@@ -341,10 +341,11 @@ class Capture(Contract):
 
 @contextlib.contextmanager
 def _saved_descriptors() -> Iterator[None]:
-    saved = os.dup(1), os.dup(2)
+    streams = descriptor(1), descriptor(2)
+    saved = [os.dup(number) for number in streams]
     try:
         yield
     finally:
-        for number, copy in zip((1, 2), saved, strict=True):
+        for number, copy in zip(streams, saved, strict=True):
             os.dup2(copy, number)
             os.close(copy)

@@ -7,6 +7,7 @@ import dataclasses
 import importlib
 import os
 import shutil
+import sys
 import tempfile
 import threading
 import time
@@ -22,7 +23,16 @@ from ..core import NotApplicable, true
 from ..spec import secret_values
 from ..subject import Sizes, Wire
 
-__all__ = ["STDERR", "STDOUT", "LogFaults", "ManagerSpec", "ManagerSubject", "both", "emit"]
+__all__ = [
+    "STDERR",
+    "STDOUT",
+    "LogFaults",
+    "ManagerSpec",
+    "ManagerSubject",
+    "both",
+    "descriptor",
+    "emit",
+]
 
 STDOUT, STDERR = ComputeIOType.STDOUT, ComputeIOType.STDERR
 
@@ -237,11 +247,16 @@ class ManagerSubject:
         return problem
 
 
-def emit(descriptor: int, data: bytes) -> None:
-    """Print bytes the way a program does: to the file descriptor."""
+def emit(number: int, data: bytes) -> None:
+    """Print bytes to standard output (1) or error (2), wherever this process has them."""
     view = memoryview(data)
     while view:
-        view = view[os.write(descriptor, view) :]
+        view = view[os.write(descriptor(number), view) :]
+
+
+def descriptor(number: int) -> int:
+    """The file descriptor behind `sys.stdout` (1) or `sys.stderr` (2), which a test runner may move."""
+    return (sys.stdout if number == 1 else sys.stderr).fileno()
 
 
 def _delete(manager: Any, top: str) -> None:

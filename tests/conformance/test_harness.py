@@ -11,7 +11,7 @@ import sys
 import threading
 import time
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from xml.etree import ElementTree as ET
 
 import pytest
@@ -36,6 +36,9 @@ from conformance.runner import run_case
 from conformance.spec import mask, secret_values
 from devservers import local_area
 from tests.conformance.mutants import MutantSpec
+
+if TYPE_CHECKING:
+    from devservers import Area
 
 ROOT = Path(__file__).parent.parent.parent
 
@@ -238,6 +241,22 @@ def test_a_manager_is_run_by_module_and_config(tmp_path: Path) -> None:
     assert "ok    both streams come back unchanged" in done.stdout
     assert "höhe" not in done.stdout
     assert not [path for path in (tmp_path / "logs").rglob("*") if path.is_file()]
+
+
+@pytest.mark.server
+def test_fault_cases_run_through_a_proxy_before_a_named_address(s3_area: Area) -> None:
+    config = s3_area.backend_config()
+    done = harness(
+        *("--backend-type", "s3", "--backend-options", json.dumps(config["backend_options"])),
+        *(
+            "--fault-endpoint",
+            f"127.0.0.1:{s3_area.port}",
+            "--only",
+            "faults.a_refused_credential*",
+        ),
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "1 passed" in done.stdout
 
 
 def test_no_secret_of_the_options_is_printed() -> None:

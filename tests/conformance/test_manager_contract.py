@@ -5,6 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import pytest
+from dagster._core.storage.compute_log_manager import (
+    CapturedLogData,
+    CapturedLogSubscription,
+)
 
 from conformance import Case, Outcome, Sizes, cases_of
 from conformance.faults import ProxyFaults
@@ -19,7 +23,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from pathlib import Path
 
-    from dagster._core.storage.compute_log_manager import ComputeIOType
 
 CASES = cases_of(MANAGER_CONTRACT)
 OURS = "remote_store_fsspec.dagster:RemoteStoreComputeLogManager"
@@ -108,12 +111,13 @@ class TestSFTP(Keeps):
 class CutsCharacters(RemoteStoreComputeLogManager):
     """Pages end wherever the limit falls."""
 
-    def get_log_data_for_type(
-        self, log_key: Sequence[str], io_type: ComputeIOType, offset: int, max_bytes: int | None
-    ) -> tuple[bytes | None, int]:
-        data, _ = super().get_log_data_for_type(log_key, io_type, 0, None)
-        part = (data or b"")[offset : None if max_bytes is None else offset + max_bytes]
-        return part, offset + len(part)
+    def get_log_data(
+        self, log_key: Sequence[str], cursor: str | None = None, max_bytes: int | None = None
+    ) -> CapturedLogData:
+        start = self.parse_cursor(cursor)[0]
+        end = None if max_bytes is None else start + max_bytes
+        page = (super().get_log_data(log_key).stdout or b"")[start:end]
+        return CapturedLogData(log_key, page, b"", self.build_cursor(start + len(page), 0))
 
 
 class NeverComplete(RemoteStoreComputeLogManager):
@@ -121,6 +125,18 @@ class NeverComplete(RemoteStoreComputeLogManager):
 
     def is_capture_complete(self, log_key: Sequence[str]) -> bool:
         return False
+
+
+class NeverEnds(RemoteStoreComputeLogManager):
+    """A subscription that nobody completes."""
+
+    def subscribe(
+        self, log_key: Sequence[str], cursor: str | None = None
+    ) -> CapturedLogSubscription:
+        subscription = super().subscribe(log_key, cursor)
+        vars(subscription)["complete"] = lambda: None
+        subscription.is_complete = False
+        return subscription
 
 
 class DeletesNamesakes(RemoteStoreComputeLogManager):
@@ -148,7 +164,7 @@ class ShowsItself(RemoteStoreComputeLogManager):
     [
         ("CutsCharacters", "reading.a_page_ends_between_characters"),
         ("NeverComplete", "capture.completion_is_seen_from_another_process"),
-        ("NeverComplete", "live.a_subscription_to_a_finished_log_ends_at_once"),
+        ("NeverEnds", "live.a_subscription_to_a_finished_log_ends_at_once"),
         ("DeletesNamesakes", "listing.deleting_a_prefix_keeps_its_neighbours"),
     ],
 )
