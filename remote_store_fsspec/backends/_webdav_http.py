@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import re
 import time
 from dataclasses import dataclass
@@ -12,6 +11,7 @@ from urllib.parse import quote, unquote
 from xml.etree import ElementTree as ET
 
 if TYPE_CHECKING:
+    import io
     from collections.abc import Callable, Mapping
 
     import httpx
@@ -187,17 +187,25 @@ class Range:
             return {"Range": f"bytes={self.start}"}
         return {"Range": f"bytes={self.start}-{'' if self.end is None else self.end - 1}"}
 
-    def fetch(self, response: httpx.Response) -> bytes:
-        """The range's bytes from a streamed answer, which may be the whole file."""
+    def fetch(self, response: httpx.Response, content: io.BytesIO) -> bytes:
+        """The range's bytes from a streamed answer, which may be the whole file.
+
+        Args:
+            response: The answer.
+            content: A buffer to use. Made by one thread for all, it keeps the memory of
+                many worker threads from growing by a read's size each.
+        """
         whole = response.status_code == 200 and bool(self.header)  # noqa: PLR2004 - HTTP's own
         skip = max(self.start, 0) if whole else 0
         end = self.end if whole else None
-        at, content = 0, io.BytesIO()
+        at = 0
+        content.seek(0)
         for piece in response.iter_bytes():
             content.write(piece[max(skip - at, 0) : None if end is None else max(end - at, 0)])
             at += len(piece)
             if end is not None and at >= end:
                 break  # the server does not do ranges: leave the rest
+        content.truncate()
         data = content.getvalue()
         return data[self.start :] if whole and self.start < 0 else data
 

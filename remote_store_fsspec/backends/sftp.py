@@ -7,11 +7,11 @@ connection and its pool of channels are what is used of it here.
 
 from __future__ import annotations
 
-import io
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
 from remote_store_fsspec import _paths
+from remote_store_fsspec.backends._folders import room_for
 from remote_store_fsspec.backends._ssh import (
     SSHBackend,
     block_size,
@@ -173,7 +173,7 @@ class SftpBackend(SSHBackend):
         """Bytes ``[low, high)`` in blocks as large as the server gives, several at a time."""
         block = block_size(channel.limits.max_read_len)
 
-        data = io.BytesIO()
+        data = room_for(high - low)
 
         async def fetch(at: int) -> int:
             got, want = 0, min(block, high - at)

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from xml.etree.ElementTree import ParseError
 
 from remote_store_fsspec import _paths
+from remote_store_fsspec.backends._folders import room_for
 from remote_store_fsspec.backends._webdav_client import MULTI_STATUS, WebdavClientBackend
 from remote_store_fsspec.backends._webdav_http import (
     PROPERTIES,
@@ -139,11 +140,13 @@ class WebdavBackend(WebdavClientBackend):
 
     async def _part(self, key: str, part: Range) -> bytes:
         size = part.end - max(part.start, 0) if part.end is not None else 0
+        # Only a bound: a file of ten bytes may be asked for a range up to 2**60.
+        content = room_for(min(size, _IN_MEMORY))
 
         def take(response: httpx.Response) -> bytes:
             if part.size_differs(response):
                 raise _OtherSize("the file was replaced", url=self.display_url(key))
-            return part.fetch(response)
+            return part.fetch(response, content)
 
         data = await self._unless_between(key, lambda: self._get(key, part, take, size))
         if data is None and part.size is not None:
