@@ -122,9 +122,11 @@ class Looking(RootedFileSystem):
             info = await self._info_or_none(key)
             if info is not None and info["type"] == "file":
                 found = {key: info}
-        if withdirs and not prefix and key not in found:
-            info = await self._info_or_none(key)
-            if info is not None and key:
+        if withdirs and not prefix and key and key not in found:
+            # What holds something is a directory: asking would cost two requests more.
+            known = {"name": key, "size": 0, "type": "directory"} if found else None
+            info = known or await self._info_or_none(key)
+            if info is not None:
                 found[key] = info
         wanted = {
             name: info
