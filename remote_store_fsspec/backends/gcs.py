@@ -38,7 +38,7 @@ __all__ = ["GcsBackend"]
 
 _SINGLE_PUT = 4 * 2**20
 """Bytes up to which an object is written by one request."""
-_CHUNK = 8 * 2**20
+_CHUNK = 4 * 2**20
 """Bytes of one request of a long upload; Google wants a multiple of 256 KiB."""
 _READ_PIECE = 2**20
 _BULK_DELETE = 100
