@@ -21,6 +21,10 @@ logger = logging.getLogger("remote_store_fsspec.dagster")
 UPLOAD_GRACE_SECONDS: Final = 60.0
 """How long after the end of its run a final upload may still be under way."""
 
+SKEW_SECONDS: Final = 900.0
+"""A run that ended longer ago than this is over whatever the difference between the clocks. Of a
+younger one the grace is measured here, from when this process first saw that it had ended."""
+
 _ASK_AGAIN_SECONDS: Final = 5.0
 _REMEMBER: Final = 1024
 
@@ -36,6 +40,7 @@ class Runs:
         self._get_instance = instance
         self._lock = threading.Lock()
         self._answers: dict[str, tuple[float, str | None]] = {}
+        self._seen_ended: dict[str, float] = {}
 
     def why_ended(self, log_key: tuple[str, ...]) -> str | None:
         """Why nobody can be writing this log any more; ``None`` while somebody may be."""
@@ -87,7 +92,11 @@ class Runs:
         if record is None or not record.dagster_run.is_finished:
             return None
         ended = record.end_time or record.update_timestamp.timestamp()
-        if time.time() - ended < UPLOAD_GRACE_SECONDS:
+        with self._lock:
+            if len(self._seen_ended) >= _REMEMBER:
+                self._seen_ended.clear()
+            watched = time.monotonic() - self._seen_ended.setdefault(run_id, time.monotonic())
+        if time.time() - ended < SKEW_SECONDS and watched < UPLOAD_GRACE_SECONDS:
             return None
         status = record.dagster_run.status.value
         return (
