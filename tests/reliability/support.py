@@ -22,14 +22,14 @@ AT = "dagster/storage/run-1/compute_logs/abcdefgh"
 
 
 def impatient(area: Area, proxy: Proxy | None = None) -> dict[str, Any]:
-    """The area's configuration with one attempt a request and timeouts of a second."""
+    """The area's configuration with one attempt a request and timeouts of some seconds."""
     config = area.config(via=proxy)
     options = config["backend_options"]
     if area.name == "s3":
         options["retry"] = {"max_attempts": 1}
-        options["client_options"] = {"config_kwargs": {"read_timeout": 1, "connect_timeout": 1}}
+        options["client_options"] = {"config_kwargs": {"read_timeout": 3, "connect_timeout": 2}}
     elif area.name == "sftp":
-        options |= {"timeout": 1, "io_timeout": 2}
+        options |= {"timeout": 3, "io_timeout": 4}
     return config
 
 

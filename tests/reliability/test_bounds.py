@@ -12,7 +12,6 @@ from remote_store_fsspec.logs import capture
 from tests.reliability.support import impatient, staged_files
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
     from pathlib import Path
 
     from devservers import Area
@@ -25,7 +24,6 @@ def away(
     s3_area: Area,
     proxied: Any,
     tmp_path: Path,
-    make_manager: Callable[..., Any],
     monkeypatch: pytest.MonkeyPatch,
 ) -> Any:
     """A function that makes managers whose store is away."""

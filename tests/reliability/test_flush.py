@@ -18,7 +18,6 @@ from tests.dagster.home import Home, wait_for
 from tests.reliability.support import AT, KEY, REPOSITORY, command, impatient, staged_files
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
     from pathlib import Path
 
     import dagster as dg
@@ -26,6 +25,13 @@ if TYPE_CHECKING:
     from devservers import Area
 
 pytestmark = pytest.mark.slow
+
+WRONG_VALUE = """
+compute_logs:
+  module: remote_store_fsspec.dagster
+  class: RemoteStoreComputeLogManager
+  config: {backend_type: s4}
+"""
 
 
 @pytest.fixture
@@ -54,7 +60,6 @@ def test_what_a_failed_upload_left_is_listed_kept_and_then_stored(
     s3_area: Area,
     proxied: Any,
     tmp_path: Path,
-    make_manager: Callable[..., Any],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(capture, "RETRY_SECONDS", 0.2)
@@ -155,7 +160,7 @@ def test_segments_of_a_run_that_is_over_become_a_finished_log_with_the_reason(
     assert "ended (FAILURE)" in stored
     assert raw.read(f"{at}.err") == b""
     untouched = [key for key in before if f"/{over}/" not in key]
-    assert [key for key in raw.keys() if f"/{over}/" not in key] == untouched
+    assert [key for key in list(raw.keys()) if f"/{over}/" not in key] == untouched
 
 
 def test_a_finished_log_is_never_replaced_by_its_segments(home: Home, local_area: Area) -> None:
@@ -177,11 +182,7 @@ def test_a_finished_log_is_never_replaced_by_its_segments(home: Home, local_area
         (None, "there is no dagster.yaml in"),
         ("compute_logs: [", "cannot be used"),
         ("{}", "is a LocalComputeLogManager, not a RemoteStoreComputeLogManager"),
-        (
-            "compute_logs: {module: remote_store_fsspec.dagster,"
-            " class: RemoteStoreComputeLogManager, config: {backend_type: s4}}",
-            "s4",
-        ),
+        (WRONG_VALUE, "s4"),
     ],
     ids=["no file", "no yaml", "another manager", "a wrong value"],
 )
