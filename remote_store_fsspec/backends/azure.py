@@ -49,6 +49,8 @@ __all__ = ["AzureBackend"]
 
 _MAX_BLOCKS = 50_000
 _BULK_DELETE = 256
+_BATCHES = 2
+_DELETION = 2**14  # what a deletion in a batch adds to its deadline, in bytes of a transfer
 _LARGEST_COPY = 256 * 2**20
 """Bytes up to which Azure copies a blob in one step, so that nobody sees half of it."""
 _LONGEST_DELEGATION = 7 * 24 * 3600
@@ -295,10 +297,12 @@ class AzureBackend(Backend):
                     if size is None:
                         size = total if high is None else min(high, total)
                         begin(max(0, size - low))
-                    if data:
+                    arrived = len(data)
+                    if arrived:
                         take(data)
-                    at += len(data)
-                    if at < size and not data:
+                    del data  # or the last piece would be held beside the next one
+                    at += arrived
+                    if at < size and not arrived:
                         break
             except ResourceModifiedError:
                 if attempt == _TRIES - 1:
@@ -553,7 +557,7 @@ class AzureBackend(Backend):
         if len(names) == 1:
             return set() if await self._delete_one(names[0]) else set(names)
         batches = [names[at : at + _BULK_DELETE] for at in range(0, len(names), _BULK_DELETE)]
-        missing = await gather([self._delete_batch(batch) for batch in batches], 4)
+        missing = await gather([self._delete_batch(batch) for batch in batches], _BATCHES)
         return set().union(*missing)
 
     async def _delete_batch(self, names: Sequence[str]) -> set[str]:
@@ -603,11 +607,12 @@ class AzureBackend(Backend):
                 raise_on_any_failure=False,
                 raw_request_hook=_plain_boundary,
                 retry_status=0,
+                read_timeout=self.timeout,
                 **retries,
             )
             return [part async for part in parts]
 
-        parts = await self.step(submit())
+        parts = await self.step(submit(), len(names) * _DELETION)
         if len(parts) != len(names):
             return {}
         # Answers come in any order; each carries the id of its own request.
