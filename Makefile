@@ -57,6 +57,9 @@ conformance: .venv/.dev ## the filesystem contract, case by case, as a table
 bench: .venv/.dev azurite openssh ## requests, bytes and memory against the other managers
 	@$(PY) -m benchmarks $(ARGS)
 
+soak: .venv/.dev openssh ## ten minutes of captures while stores fail and processes are killed
+	@$(PY) -m tests.soak $(ARGS)
+
 docs: .venv/.dev ## the documentation into site/, strictly
 	@echo "==> mkdocs" && NO_MKDOCS_2_WARNING=1 $(PY) -m mkdocs build --strict --quiet
 
@@ -96,5 +99,5 @@ clean: ## removes environments, tools, caches and what the demo left
 .venv/.demo-%:
 	@echo "DEST=$* is none of: local, s3, azure, sftp" >&2; exit 2
 
-.PHONY: help demo ui setup check test-fast test test-matrix conformance bench docs azurite openssh \
+.PHONY: help demo ui setup check test-fast test test-matrix conformance bench soak docs azurite openssh \
 	lock clean

@@ -284,7 +284,7 @@ def _verify(written: dict[int, Written], areas: dict[str, Area], result: Result)
             objects[store].discard(path)
             content = capture.content(stream)
             if stored is None or not content.startswith(stored):
-                result.problems.append(f"capture {number}: {stream} is missing or differs")
+                result.problems.append(f"capture {number}: {stream} {_differs(stored, content)}")
                 continue
             result.found += min(size, len(stored))
             if len(stored) < size or (one.ended and len(stored) != len(content)):
@@ -294,3 +294,11 @@ def _verify(written: dict[int, Written], areas: dict[str, Area], result: Result)
     for store, left in objects.items():
         result.debris += len(left)
         result.problems += [f"{store}: superfluous object {path}" for path in sorted(left)[:20]]
+
+
+def _differs(stored: bytes | None, content: bytes) -> str:
+    if stored is None:
+        return "is missing"
+    pairs = enumerate(zip(stored, content, strict=False))
+    same = next((at for at, (one, other) in pairs if one != other), min(len(stored), len(content)))
+    return f"differs from byte {same} on: {stored[same : same + 200]!r}"
