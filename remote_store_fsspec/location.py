@@ -188,6 +188,7 @@ class _BackendLocation(Location):
             _made(translation.protocol, _below(translation.base, self.root_path), "root_path"),
             _below(translation.display_url, self.root_path),
             translation.options,
+            retry=translation.retry,
         )
 
     def keywords(self) -> dict[str, Any]:

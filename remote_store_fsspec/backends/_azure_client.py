@@ -10,6 +10,7 @@ import asyncio
 from typing import TYPE_CHECKING, Any
 
 from remote_store_fsspec.backends._closing import take_over_closing
+from remote_store_fsspec.backends.base import Retry
 from remote_store_fsspec.errors import ConfigError, MissingExtraError
 
 if TYPE_CHECKING:
@@ -28,12 +29,13 @@ _ATTEMPTS = 3
 _BODY_PIECE = 256 * 2**10
 
 
-def open_adlfs(options: Mapping[str, Any], *, timeout: float) -> Any:
+def open_adlfs(options: Mapping[str, Any], *, timeout: float, retry: Retry | None = None) -> Any:
     """An ``AzureBlobFileSystem`` whose service client gives up in bounded time.
 
     Args:
         options: Keywords of ``AzureBlobFileSystem``.
         timeout: Seconds that one request may take.
+        retry: How often and how fast to try again, where the user has said so.
 
     Raises:
         ConfigError: The options name no account, or a value in them is malformed.
@@ -53,7 +55,7 @@ def open_adlfs(options: Mapping[str, Any], *, timeout: float) -> Any:
                 self.connection_string = None
                 _prefer_given(self, options)
             super().do_connect()
-            self.service_client: Any = _bounded(self.service_client, options, timeout)
+            self.service_client: Any = _bounded(self.service_client, options, timeout, retry)
 
     try:
         inner = ExplicitAzureBlobFileSystem(skip_instance_cache=True, **options)
@@ -87,21 +89,24 @@ def _prefer_given(inner: Any, options: Mapping[str, Any]) -> None:
     inner.credential, inner.sync_credential = made
 
 
-def _bounded(built: Any, options: Mapping[str, Any], timeout: float) -> BlobServiceClient:
+def _bounded(
+    built: Any, options: Mapping[str, Any], timeout: float, retry: Retry | None
+) -> BlobServiceClient:
     """The same account and credential, with limits on time and memory."""
     from azure.storage.blob.aio import BlobServiceClient
 
     wait = min(2.0, timeout / 15)  # the attempts must fit into the deadline
+    retry = retry or Retry(_ATTEMPTS, backoff_base=0.0, jitter=wait / 2)
     client = BlobServiceClient(
         built.primary_endpoint,
         credential=built.credential,
         secondary_hostname=built.secondary_hostname or None,
         connection_timeout=options.get("connection_timeout") or min(10.0, timeout),
-        read_timeout=options.get("read_timeout") or min(20.0, timeout / _ATTEMPTS),
-        retry_total=_ATTEMPTS - 1,
-        initial_backoff=0,
-        increment_base=wait,  # seconds before the second attempt, and squared before the third
-        random_jitter_range=wait / 2,
+        read_timeout=options.get("read_timeout") or min(20.0, timeout / retry.max_attempts),
+        retry_total=retry.max_attempts - 1,
+        initial_backoff=retry.backoff_base,
+        increment_base=wait,  # seconds more before the second attempt, squared before the third
+        random_jitter_range=retry.jitter,
         max_single_get_size=SINGLE_GET,
         max_single_put_size=SINGLE_PUT,
         raw_request_hook=_send_in_pieces,

@@ -78,7 +78,9 @@ class AzureBackend(Backend):
         return dict(self.target.options) | {"use_listings_cache": False}
 
     def open_inner(self) -> AbstractFileSystem:
-        inner: AbstractFileSystem = open_adlfs(self.options(), timeout=self.timeout)
+        inner: AbstractFileSystem = open_adlfs(
+            self.options(), timeout=self.timeout, retry=self.target.retry
+        )
         return inner
 
     async def close_inner(self, inner: AbstractFileSystem) -> None:

@@ -11,6 +11,7 @@ import asyncio
 import errno
 import logging
 import os
+import random
 import socket
 import stat
 from contextlib import suppress
@@ -43,7 +44,7 @@ if TYPE_CHECKING:
     from fsspec import AbstractFileSystem
     from fsspec.callbacks import Callback
 
-__all__ = ["Backend", "Info", "Target"]
+__all__ = ["Backend", "Info", "Retry", "Target"]
 
 logger = logging.getLogger("remote_store_fsspec.backends")
 
@@ -104,6 +105,33 @@ _SENTENCES: Mapping[type[StoreError], tuple[str, str]] = {
 
 
 @dataclass(frozen=True)
+class Retry:
+    """How often a failed request is made again.
+
+    Attributes:
+        max_attempts: Attempts in all, the first included; 1 switches retrying off.
+        backoff_base: Seconds before the second attempt; doubled for each one after.
+        backoff_max: Seconds between two attempts at the most.
+        jitter: Seconds of random delay added, at the most.
+        timeout: Seconds after which no further attempt starts; None for no such limit.
+    """
+
+    max_attempts: int = 3
+    backoff_base: float = 1.0
+    backoff_max: float = 60.0
+    jitter: float = 1.0
+    timeout: float | None = None
+
+    def pause(self, attempt: int) -> float:
+        """Seconds to wait after the ``attempt``-th failure, counted from 0."""
+        wait = min(self.backoff_base * float(2**attempt), self.backoff_max)
+        return wait + random.uniform(0.0, self.jitter)  # noqa: S311 - spreads load only
+
+
+_AT_ONCE = Retry(max_attempts=2, backoff_base=0.0, jitter=0.0)
+
+
+@dataclass(frozen=True)
 class Target:
     """What to open: an inner filesystem and the folder in it that is our root.
 
@@ -114,6 +142,7 @@ class Target:
             (``"bucket/a/b"``, ``"/srv/logs"``).
         display_url: The same for people, without secrets (``"s3://bucket/a/b"``).
         url: The whole URL where filesystems are chained (``"dir::s3://..."``), else None.
+        retry: How often and how fast to try again, where the user has said so.
     """
 
     protocol: str
@@ -121,6 +150,7 @@ class Target:
     display_url: str
     options: Mapping[str, Any] = field(default_factory=dict, repr=False)
     url: str | None = field(default=None, repr=False)
+    retry: Retry | None = None
 
 
 class Backend:
@@ -251,7 +281,11 @@ class Backend:
         Raises:
             StoreError: Always one of that tree, chained to what the library raised.
         """
-        for attempt in range(2):
+        retry = self.target.retry or _AT_ONCE
+        last = 1 if once or not self.reconnects else retry.max_attempts
+        loop = asyncio.get_running_loop()
+        give_up = loop.time() + retry.timeout if retry.timeout else float("inf")
+        for attempt in range(last):
             self._notice_fork()
             used = self._inner
             try:
@@ -266,8 +300,10 @@ class Backend:
                 if broken and self.reconnects:
                     if used is None or used is self._inner:
                         await self.forget_connection()
-                    retry = isinstance(error, StoreUnavailableError)
-                    if retry and not attempt and not once:
+                    pause = retry.pause(attempt)
+                    again = attempt + 1 < last and loop.time() + pause < give_up
+                    if again and isinstance(error, StoreUnavailableError):
+                        await asyncio.sleep(pause)
                         continue
                 if self.target.options:
                     _forget_frames(exc if error is not exc else exc.__cause__)

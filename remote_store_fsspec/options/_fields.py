@@ -20,6 +20,8 @@ from remote_store_fsspec.options._references import EnvRef, Template, resolve
 if TYPE_CHECKING:
     from typing_extensions import Self
 
+    from remote_store_fsspec.backends.base import Retry
+
 __all__ = [
     "REQUIRED",
     "OptionSet",
@@ -49,6 +51,7 @@ class Translation:
     Attributes:
         protocol: fsspec's name of the inner filesystem.
         options: Keywords of its constructor; may hold secrets.
+        retry: How often this library's own code tries again; None where the library does.
         base: Path of the place inside it, no protocol, no trailing slash but ``/`` itself.
         display_url: The same for people, without secrets.
     """
@@ -57,6 +60,7 @@ class Translation:
     base: str
     display_url: str
     options: dict[str, Any] = dataclasses.field(default_factory=dict, repr=False)
+    retry: Retry | None = None
 
 
 def option(
@@ -173,7 +177,12 @@ class OptionSet:
     def translate(self, where: str) -> Translation:
         """These options in the words of the library underneath."""
         protocol, base, display_url = self.place()
-        return Translation(protocol, base, display_url, self.keywords(where))
+        options, retry = self.keywords(where), self.attempts(where)
+        return Translation(protocol, base, display_url, options, retry)
+
+    def attempts(self, where: str) -> Retry | None:
+        """How often to try again, where the storage's module here decides that."""
+        return None
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({', '.join(self.written())})"

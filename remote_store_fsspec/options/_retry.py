@@ -3,35 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import fields
 from typing import Any
 
+from remote_store_fsspec.backends.base import Retry
 from remote_store_fsspec.errors import ConfigError
 from remote_store_fsspec.options._fields import unknown_option
 
-__all__ = ["Retry", "check_retry"]
+__all__ = ["RetryPolicy", "check_retry"]
 
 
-@dataclass(frozen=True)
-class Retry:
-    """How often a failed request is made again; remote-store's names and defaults.
-
-    Attributes:
-        max_attempts: Attempts in all, the first included; 1 switches retrying off.
-        backoff_base: Seconds before the second attempt.
-        backoff_max: Seconds between two attempts at the most.
-        jitter: Seconds of random delay added, at the most.
-        timeout: Seconds for all attempts together; None for no such limit.
-    """
-
-    max_attempts: int = 3
-    backoff_base: float = 1.0
-    backoff_max: float = 60.0
-    jitter: float = 1.0
-    timeout: float | None = None
+class RetryPolicy(Retry):
+    """What a user wrote, checked; remote-store's names and defaults."""
 
     @classmethod
-    def parse(cls, value: Any, path: str) -> Retry:
+    def parse(cls, value: Any, path: str) -> RetryPolicy:
         """A policy from a mapping or from any object with remote-store's attributes.
 
         Raises:
@@ -62,20 +48,20 @@ class Retry:
                 raise ConfigError(f"{path}.{name} must be {words}", field=f"{path}.{name}")
         return policy
 
-    def only_attempts(self, path: str, owner: str) -> int:
-        """``max_attempts``, refusing what a library paces by rules of its own.
+    def refuse(self, path: str, owner: str, *names: str) -> RetryPolicy:
+        """This policy, unless it sets what a library paces by rules of its own.
 
         Raises:
-            ConfigError: Anything but ``max_attempts`` differs from its default.
+            ConfigError: One of ``names`` differs from its default.
         """
-        for name in ("backoff_base", "backoff_max", "jitter", "timeout"):
+        for name in names:
             if getattr(self, name) != getattr(Retry(), name):
                 raise ConfigError(
                     f"{path}.{name} cannot be honoured: {owner} paces its attempts itself; "
-                    "leave it out and keep max_attempts",
+                    "leave it out",
                     field=f"{path}.{name}",
                 )
-        return self.max_attempts
+        return self
 
 
 def check_retry(value: Any) -> str | None:

@@ -11,10 +11,13 @@ from urllib.parse import urlsplit
 
 from remote_store_fsspec.errors import ConfigError
 from remote_store_fsspec.options._fields import OptionSet, option, unknown_option
+from remote_store_fsspec.options._retry import RetryPolicy, check_retry
 from remote_store_fsspec.options.s3 import no_ancestor_check
 
 if TYPE_CHECKING:
     from typing_extensions import Self
+
+    from remote_store_fsspec.backends.base import Retry
 
 __all__ = ["AsyncCredential", "AzureOptions"]
 
@@ -41,13 +44,6 @@ def _container(value: str) -> str | None:
 
 def _one_or_more(value: int) -> str | None:
     return None if value >= 1 else "must be 1 or more"
-
-
-def _no_retry(_value: Any) -> str:
-    return (
-        "cannot be honoured: adlfs takes no retry policy; leave it out (requests are tried "
-        "three times)"
-    )
 
 
 def _client_options(value: Mapping[str, Any]) -> str | None:
@@ -120,10 +116,11 @@ class AzureOptions(OptionSet):
     )
     retry: Any = option(  # noqa: RUF009 - it makes a dataclass field
         None,
-        meaning="Only leaving it out is accepted: requests are tried three times.",
-        translation="none; refused",
+        meaning="How often and how fast a failed request is made again. Not written: three times.",
+        translation="the Azure client's `retry_total` of one less, `initial_backoff` and "
+        "`random_jitter_range`; `backoff_max` and `timeout` are refused",
         kind="mapping or none",
-        check=_no_retry,
+        check=check_retry,
     )
     max_concurrency: int = option(
         1,
@@ -158,6 +155,14 @@ class AzureOptions(OptionSet):
         else:
             options.update(self._account(where))
         return options
+
+    def attempts(self, where: str) -> Retry | None:
+        """For the client that takes the place of adlfs's own."""
+        if self.retry is None:
+            return None
+        path = f"{where}.retry"
+        policy = RetryPolicy.parse(self.retry, path)
+        return policy.refuse(path, "the Azure client", "backoff_max", "timeout")
 
     def _account(self, where: str) -> dict[str, Any]:
         """The account and how to prove oneself to it."""

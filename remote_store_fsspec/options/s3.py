@@ -11,7 +11,7 @@ from typing import Any, ClassVar
 from remote_store_fsspec.errors import ConfigError
 from remote_store_fsspec.options._fields import OptionSet, option
 from remote_store_fsspec.options._names import check_keywords
-from remote_store_fsspec.options._retry import Retry, check_retry
+from remote_store_fsspec.options._retry import RetryPolicy, check_retry
 
 __all__ = ["CA_BUNDLE_VARIABLES", "S3Options", "endpoint", "no_ancestor_check"]
 
@@ -136,12 +136,12 @@ class S3Options(OptionSet):
         if client:
             options["client_kwargs"] = client
         if self.retry is not None:
-            attempts = Retry.parse(self.retry, f"{where}.retry").only_attempts(
-                f"{where}.retry", "botocore"
+            policy = RetryPolicy.parse(self.retry, f"{where}.retry").refuse(
+                f"{where}.retry", "botocore", "backoff_base", "backoff_max", "jitter", "timeout"
             )
             # botocore's max_attempts does not count the first attempt, remote-store's does.
             config = options.setdefault("config_kwargs", {})
-            config["retries"] = {"total_max_attempts": attempts, "mode": "standard"}
+            config["retries"] = {"total_max_attempts": policy.max_attempts, "mode": "standard"}
         return options
 
     def _ca_bundle(self, where: str) -> str | None:

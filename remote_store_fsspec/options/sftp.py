@@ -8,7 +8,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from remote_store_fsspec.errors import ConfigError
 from remote_store_fsspec.options._fields import (
@@ -18,6 +18,10 @@ from remote_store_fsspec.options._fields import (
     unknown_option,
 )
 from remote_store_fsspec.options._host_keys import DEFAULT_FILE, FirstUse, make_file
+from remote_store_fsspec.options._retry import RetryPolicy, check_retry
+
+if TYPE_CHECKING:
+    from remote_store_fsspec.backends.base import Retry
 
 __all__ = ["KNOWN_KEYS_VARIABLE", "SFTPOptions", "private_key"]
 
@@ -94,13 +98,6 @@ def _connect_kwargs(value: Mapping[str, Any]) -> str | None:
             error = unknown_option(name, _CONNECT, where="", owner="an SSH connection")
             return f"cannot be honoured: {str(error).lstrip('.')}"
     return None
-
-
-def _no_retry(_value: Any) -> str:
-    return (
-        "cannot be honoured: sshfs takes no retry policy; leave it out (a lost connection is "
-        "made again once)"
-    )
 
 
 def _only_known_keys(value: Mapping[str, Any]) -> str | None:
@@ -200,11 +197,16 @@ class SFTPOptions(OptionSet):
     )
     retry: Any = option(  # noqa: RUF009 - it makes a dataclass field
         None,
-        meaning="Only leaving it out is accepted: a lost connection is made again once.",
-        translation="none; refused",
+        meaning="How often and how fast a lost connection is made again for one call. Not "
+        "written: once, at once.",
+        translation="kept by the storage's module here: sshfs makes none again",
         kind="mapping or none",
-        check=_no_retry,
+        check=check_retry,
     )
+
+    def attempts(self, where: str) -> Retry | None:
+        """For the calls of the storage's module here."""
+        return None if self.retry is None else RetryPolicy.parse(self.retry, f"{where}.retry")
 
     def place(self) -> tuple[str, str, str]:
         """The folder; a relative one starts with ``.``, the user's home."""

@@ -14,6 +14,8 @@ import fsspec
 import pytest
 from fsspec.asyn import get_loop, sync
 
+from remote_store_fsspec.backends._azure_client import open_adlfs
+from remote_store_fsspec.backends.base import Retry
 from remote_store_fsspec.errors import ConfigError
 from remote_store_fsspec.location import resolve_location
 
@@ -191,6 +193,22 @@ def test_retry_counts_attempts_the_way_remote_stores_policy_does(attempts: int) 
         client = inner.s3
         assert client.meta.config.retries == {"total_max_attempts": attempts, "mode": "standard"}
         inner.close_session(inner.loop, inner._s3creator)
+
+
+def test_retry_reaches_the_azure_client_and_the_sftp_module() -> None:
+    retry = {"max_attempts": 5, "backoff_base": 0.5, "jitter": 0.25}
+    azure = target_of("azure", container="c", account_name="a", account_key="a2V5", retry=retry)
+    client = open_adlfs(azure.options, timeout=60.0, retry=azure.retry).service_client
+    policy = client._config.retry_policy
+    assert (policy.total_retries, policy.initial_backoff) == (4, 0.5)
+    assert policy.random_jitter_range == 0.25
+    sftp = target_of("sftp", host="h", host_key_policy="auto", retry={**retry, "timeout": 9.0})
+    assert sftp.retry == Retry(5, 0.5, jitter=0.25, timeout=9.0)
+
+
+def test_pauses_double_up_to_the_longest() -> None:
+    retry = Retry(backoff_base=1.0, backoff_max=3.0, jitter=0.0)
+    assert [retry.pause(attempt) for attempt in range(4)] == [1.0, 2.0, 3.0, 3.0]
 
 
 def test_no_credentials_leaves_botocores_own_chain() -> None:
