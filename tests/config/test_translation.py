@@ -203,7 +203,7 @@ def test_retry_reaches_the_azure_client_and_the_sftp_module() -> None:
     assert (policy.total_retries, policy.initial_backoff) == (4, 0.5)
     assert policy.random_jitter_range == 0.25
     sftp = target_of("sftp", host="h", host_key_policy="auto", retry={**retry, "timeout": 9.0})
-    assert sftp.retry == Retry(5, 0.5, jitter=0.25, timeout=9.0)
+    assert vars(sftp.retry) == vars(Retry(5, 0.5, jitter=0.25, timeout=9.0))
 
 
 def test_pauses_double_up_to_the_longest() -> None:
