@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import os
 import sys
-import warnings
 from typing import TYPE_CHECKING, Final
 
 from remote_store_fsspec.errors import ConfigError, RemoteStoreError
@@ -65,43 +64,11 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _flush(options: argparse.Namespace) -> int:
-    from dagster import DagsterInstance
+    from remote_store_fsspec.dagster._instance import manager_of
 
     home = options.dagster_home or os.environ.get("DAGSTER_HOME", "")
-    if not os.path.isfile(os.path.join(home, "dagster.yaml")):
-        msg = (
-            f"there is no dagster.yaml in {home!r}; name its folder with --dagster-home or set "
-            "DAGSTER_HOME"
-        )
-        raise ConfigError(msg, field="dagster_home")
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # Dagster's own, about the rest of dagster.yaml
-        try:
-            instance = DagsterInstance.from_config(home)
-        except Exception as exc:
-            msg = f"dagster.yaml in {home!r} cannot be used: {exc}"
-            raise ConfigError(msg, field="dagster_home") from exc
-    with instance:
-        return _flush_manager(_manager(instance, home), dry_run=options.dry_run)
-
-
-def _manager(instance: object, home: str) -> RemoteStoreComputeLogManager:
-    from remote_store_fsspec.dagster import RemoteStoreComputeLogManager
-
-    try:
-        manager = instance.compute_log_manager  # type: ignore[attr-defined]
-    except RemoteStoreError:
-        raise
-    except Exception as exc:
-        msg = f"compute_logs in dagster.yaml of {home!r} cannot be used: {exc}"
-        raise ConfigError(msg, field="compute_logs") from exc
-    if not isinstance(manager, RemoteStoreComputeLogManager):
-        msg = (
-            f"compute_logs in dagster.yaml of {home!r} is a {type(manager).__name__}, not a "
-            "RemoteStoreComputeLogManager: there is nothing of this package to flush"
-        )
-        raise ConfigError(msg, field="compute_logs")
-    return manager
+    with manager_of(home) as manager:
+        return _flush_manager(manager, dry_run=options.dry_run)
 
 
 def _flush_manager(manager: RemoteStoreComputeLogManager, *, dry_run: bool) -> int:

@@ -92,6 +92,11 @@ def test_dagster_finds_the_compute_log_manager(python: str, elsewhere: Path) -> 
     assert "RemoteStoreComputeLogManager" in _run([python, "-c", code], elsewhere)
 
 
+def test_the_terminal_command_is_installed(python: str, elsewhere: Path) -> None:
+    command = Path(python).with_name("remote-store-fsspec")
+    assert "flush" in _run([str(command), "logs", "--help"], elsewhere)
+
+
 def test_the_conformance_harness_is_in_it(python: str, elsewhere: Path) -> None:
     command = [python, "-m", "remote_store_fsspec.conformance", "--help"]
     assert "usage" in _run(command, elsewhere).lower()

@@ -163,7 +163,6 @@ def _watch() -> None:
             if not captures:
                 _thread = None
                 return
-        least = MARGIN
         spaces = {capture: free_bytes(capture.path) for capture in captures}
         for capture, free in spaces.items():
             try:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import sys
 import threading
-import time
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -186,7 +185,7 @@ def test_a_server_that_restarts_at_the_end_of_a_step_gets_the_log(
         area = server.new_area()
         config = {**impatient(area), "local_dir": str(tmp_path / "staging")}
         manager = RemoteStoreComputeLogManager(**config)
-        starter = threading.Thread(target=lambda: (time.sleep(2), server.start()))
+        starter = threading.Timer(2.0, server.start)
         with manager.capture_logs(KEY):
             sys.stdout.write("before")
             sys.stdout.flush()

@@ -181,3 +181,28 @@ def test_a_truncated_log_is_uploaded_without_room_for_the_shortened_file(
     assert len(stored) <= 100_000
     assert "bytes left out here" in stored
     assert FULL in stored[-300:]
+
+
+@pytest.mark.parametrize("full", ["before", "during"])
+def test_a_tick_whose_log_cannot_be_staged_goes_on(
+    small_disk: Callable[[str], Path], tmp_path: Path, full: str
+) -> None:
+    disk = small_disk("size=64k")
+    if full == "before":
+        fill(disk)
+    done = capturing(
+        """
+        from types import SimpleNamespace
+        from dagster._core.definitions.instigation_logger import InstigationLogger
+        instance = SimpleNamespace(compute_log_manager=manager)
+        with InstigationLogger(["repository", "sensor", "1"], instance, "repository", "s") as tick:
+            for number in range(2000):
+                tick.info(f"tick line {number}")
+        print("the tick has ended")
+        """,
+        disk,
+        tmp_path / "store",
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.endswith("the tick has ended\n")
+    assert "No space left on device" in done.stderr
