@@ -41,18 +41,24 @@ check: .venv/.dev ## formatting, lint, types, documentation
 test-fast: .venv/.dev ## the tests that need no server, under a minute
 	@$(PYTEST) -m "not server and not slow" $(PYTEST_ARGS)
 
-test: .venv/.dev ## every test, after getting Azurite and OpenSSH where they are missing
+test: .venv/.dev ## the tests, after getting Azurite and OpenSSH where they are missing
 	@$(SETUP) azurite || echo "    The tests of Azure will fail and say so."
 	@$(SETUP) openssh || echo "    The tests of SFTP will fail and say so."
-	@$(PYTEST) $(PYTEST_ARGS)
+	@$(PYTEST) -m "not wide" $(PYTEST_ARGS)
 
 ##@ Wider
+
+test-full: .venv/.dev azurite openssh ## every test at full size, the repetitions of `make test` too
+	@CONFORMANCE=full $(PYTEST) $(PYTEST_ARGS)
 
 test-matrix: .venv/.dev ## the fast tests on every CPython 3.10 to 3.13 here, and on the oldest libraries
 	@$(PY) scripts/matrix.py $(PYTEST_ARGS)
 
 conformance: .venv/.dev ## the filesystem contract, case by case, as a table
 	@$(PY) -m conformance $(ARGS)
+
+matrix: .venv/.dev azurite openssh ## docs/support-matrix.md: the contract on every library and manager
+	@$(PY) scripts/support_matrix.py $(ARGS)
 
 bench: .venv/.dev azurite openssh ## requests, bytes and memory against the other managers
 	@$(PY) -m benchmarks $(ARGS)
@@ -99,5 +105,6 @@ clean: ## removes environments, tools, caches and what the demo left
 .venv/.demo-%:
 	@echo "DEST=$* is none of: local, s3, azure, sftp" >&2; exit 2
 
-.PHONY: help demo ui setup check test-fast test test-matrix conformance bench soak docs azurite openssh \
+.PHONY: help demo ui setup check test-fast test test-full test-matrix conformance matrix bench soak docs \
+	azurite openssh \
 	lock clean
