@@ -58,6 +58,8 @@ _EXTRAS: Mapping[str, str] = {
 }
 _NO_USER = ("gcs", "gs", "s3", "s3a")
 
+_CONFINED = "dir://::"
+
 
 def protocols(url: str) -> list[str]:
     """The protocols of a URL, outermost first; more than one when it is chained."""
@@ -239,6 +241,9 @@ def translate_url(url: str, options: Mapping[str, Any]) -> tuple[Translation, st
     """
     names = protocols(url)
     given = copy.copy(dict(options))
+    if url.startswith(_CONFINED) and len(names) == 2:  # noqa: PLR2004 - dir and what it confines
+        # A root is what every filesystem here has, and links do not lead out of it.
+        return translate_url(url.removeprefix(_CONFINED), given)
     if len(names) > 1:
         base = _chained_base(url, given)
         return Translation(names[0], base, display_url(url), given), url
