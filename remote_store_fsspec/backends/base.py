@@ -3,32 +3,28 @@
 :class:`Backend` serves any filesystem that fsspec can open, by the slowest safe way:
 size first, then a clamped range; a temporary name, then a rename. A backend module
 overrides what its library does better, or gets wrong.
+
+It is past 500 lines because it is the whole interface of a storage: every operation stands
+here once, in the order of the filesystem's parts.
 """
 
 from __future__ import annotations
 
 import asyncio
-import errno
 import logging
 import os
-import random
-import socket
 import stat
 from contextlib import suppress
-from dataclasses import dataclass, field
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
-from fsspec.asyn import get_loop
-
 from remote_store_fsspec import _paths
 from remote_store_fsspec._threads import DaemonThreads
+from remote_store_fsspec.backends.failures import SENTENCES, builtin_error, forget_frames
+from remote_store_fsspec.backends.loops import CONCURRENCY, gather, hear, on_io_loop
+from remote_store_fsspec.backends.target import Retry, Target
 from remote_store_fsspec.errors import (
-    AccessDeniedError,
-    DirectoryNotEmptyError,
-    InvalidPathError,
     IsDirectoryError,
-    NotDirectoryError,
     ObjectExistsError,
     ObjectNotFoundError,
     RemoteStoreError,
@@ -44,7 +40,7 @@ if TYPE_CHECKING:
     from fsspec import AbstractFileSystem
     from fsspec.callbacks import Callback
 
-__all__ = ["Backend", "Info", "Retry", "Target"]
+__all__ = ["CHUNK", "CONCURRENCY", "Backend", "Info", "Retry", "Target", "gather", "on_io_loop"]
 
 logger = logging.getLogger("remote_store_fsspec.backends")
 
@@ -55,102 +51,8 @@ or ``other``), and ``mtime`` (POSIX seconds), ``etag``, ``content_type`` where k
 
 CHUNK = 2**20
 """Bytes moved by one step of a streamed transfer."""
-CONCURRENCY = 16
-"""Requests of one bulk call under way at once."""
 _SLOWEST = 64 * 2**10
 """Bytes a second below which a transfer counts as stuck."""
-
-_BUILTIN_ERRORS: tuple[tuple[type[BaseException], type[StoreError]], ...] = (
-    (FileNotFoundError, ObjectNotFoundError),
-    (FileExistsError, ObjectExistsError),
-    (PermissionError, AccessDeniedError),
-    (IsADirectoryError, IsDirectoryError),
-    (NotADirectoryError, NotDirectoryError),
-    (TimeoutError, StoreTimeoutError),
-    (asyncio.TimeoutError, StoreTimeoutError),
-    (ConnectionError, StoreUnavailableError),
-    (socket.gaierror, StoreUnavailableError),
-    (EOFError, StoreUnavailableError),
-    (NotImplementedError, UnsupportedOperationError),
-)
-_ERRNO_ERRORS: Mapping[int, type[StoreError]] = {
-    errno.ENOTEMPTY: DirectoryNotEmptyError,
-    errno.ENAMETOOLONG: InvalidPathError,
-    errno.EILSEQ: InvalidPathError,
-    errno.EHOSTUNREACH: StoreUnavailableError,
-    errno.ENETUNREACH: StoreUnavailableError,
-    errno.ENETDOWN: StoreUnavailableError,
-    errno.EHOSTDOWN: StoreUnavailableError,
-}
-_SENTENCES: Mapping[type[StoreError], tuple[str, str]] = {
-    ObjectNotFoundError: ("no such file or directory", ""),
-    ObjectExistsError: ("it exists already", ""),
-    AccessDeniedError: (
-        "the store refused access",
-        "check the credentials and what they may do there",
-    ),
-    IsDirectoryError: ("it is a directory", ""),
-    NotDirectoryError: ("it is not a directory", ""),
-    DirectoryNotEmptyError: ("the directory is not empty", ""),
-    InvalidPathError: ("the store cannot hold that name", ""),
-    StoreTimeoutError: (
-        "the store did not answer in time",
-        "check that it is up and reachable, or raise the timeout",
-    ),
-    StoreUnavailableError: (
-        "the store could not be reached",
-        "check the address, the network and that the server is up",
-    ),
-}
-
-
-@dataclass(frozen=True)
-class Retry:
-    """How often a failed request is made again.
-
-    Attributes:
-        max_attempts: Attempts in all, the first included; 1 switches retrying off.
-        backoff_base: Seconds before the second attempt; doubled for each one after.
-        backoff_max: Seconds between two attempts at the most.
-        jitter: Seconds of random delay added, at the most.
-        timeout: Seconds after which no further attempt starts; None for no such limit.
-    """
-
-    max_attempts: int = 3
-    backoff_base: float = 1.0
-    backoff_max: float = 60.0
-    jitter: float = 1.0
-    timeout: float | None = None
-
-    def pause(self, attempt: int) -> float:
-        """Seconds to wait after the ``attempt``-th failure, counted from 0."""
-        wait = min(self.backoff_base * float(2**attempt), self.backoff_max)
-        return wait + random.uniform(0.0, self.jitter)  # noqa: S311 - spreads load only
-
-
-_AT_ONCE = Retry(max_attempts=2, backoff_base=0.0, jitter=0.0)
-
-
-@dataclass(frozen=True)
-class Target:
-    """What to open: an inner filesystem and the folder in it that is our root.
-
-    Attributes:
-        protocol: fsspec's name of the inner filesystem (``"s3"``, ``"sftp"``).
-        options: Keywords of the inner library's constructor; may hold secrets.
-        base: Path of the root inside the inner filesystem, without protocol
-            (``"bucket/a/b"``, ``"/srv/logs"``).
-        display_url: The same for people, without secrets (``"s3://bucket/a/b"``).
-        url: The whole URL where filesystems are chained (``"dir::s3://..."``), else None.
-        retry: How often and how fast to try again, where the user has said so.
-    """
-
-    protocol: str
-    base: str
-    display_url: str
-    options: Mapping[str, Any] = field(default_factory=dict, repr=False)
-    url: str | None = field(default=None, repr=False)
-    retry: Retry | None = None
 
 
 class Backend:
@@ -211,7 +113,7 @@ class Backend:
         return await asyncio.shield(self._opening)
 
     def _opened(self, task: asyncio.Task[AbstractFileSystem]) -> None:
-        _hear(task)  # those who waited may have given up before it failed
+        hear(task)  # those who waited may have given up before it failed
         if task is not self._opening:
             return
         self._opening = None
@@ -306,7 +208,7 @@ class Backend:
                         await asyncio.sleep(pause)
                         continue
                 if self.target.options:
-                    _forget_frames(exc if error is not exc else exc.__cause__)
+                    forget_frames(exc if error is not exc else exc.__cause__)
                 if error is exc:
                     raise
                 raise error from exc
@@ -324,7 +226,7 @@ class Backend:
         finally:
             if not task.done():
                 task.cancel()
-                task.add_done_callback(_hear)
+                task.add_done_callback(hear)
         if not task.done():
             raise asyncio.TimeoutError
         return task.result()
@@ -337,11 +239,11 @@ class Backend:
         """Any exception as one of ours, with the URL and the next step."""
         if isinstance(exc, RemoteStoreError):
             return exc
-        kind = self.classify(exc) or _builtin_error(exc)
+        kind = self.classify(exc) or builtin_error(exc)
         url = self.display_url(key)
         if kind is UnsupportedOperationError:
             return kind(f"{self.kind} cannot do that", url=url)
-        reason, hint = _SENTENCES.get(kind, ("the store could not do that", ""))
+        reason, hint = SENTENCES.get(kind, ("the store could not do that", ""))
         if kind not in (ObjectNotFoundError, ObjectExistsError):
             reason = f"{reason}: {self.describe(exc)}"
         return kind(reason, url=url, hint=hint)
@@ -634,69 +536,13 @@ class Backend:
         )
 
 
-async def gather(awaitables: Sequence[Awaitable[T]], limit: int = CONCURRENCY) -> list[T]:
-    """Results of all, ``limit`` under way at once; the first failure cancels the rest."""
-    gate = asyncio.Semaphore(limit)
-
-    async def one(awaitable: Awaitable[T]) -> T:
-        async with gate:
-            return await awaitable
-
-    tasks = [asyncio.ensure_future(one(awaitable)) for awaitable in awaitables]
-    try:
-        return list(await asyncio.gather(*tasks))
-    except BaseException:
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
-        for awaitable in awaitables:
-            if asyncio.iscoroutine(awaitable):
-                awaitable.close()  # one that never got its turn would be warned about
-        raise
-
-
-def _hear(task: asyncio.Future[Any]) -> None:
-    """Take the outcome of a task nobody waits for, or asyncio logs it as an error."""
-    if not task.cancelled():
-        task.exception()
-
-
-async def on_io_loop(coroutine: Awaitable[T]) -> T:
-    """Await on fsspec's IO loop, whichever loop is running."""
-    loop = get_loop()
-    if asyncio.get_running_loop() is loop:
-        return await coroutine
-
-    async def run() -> T:
-        return await coroutine
-
-    return await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(run(), loop))
-
+_AT_ONCE = Retry(max_attempts=2, backoff_base=0.0, jitter=0.0)
 
 _OPTIONAL_INFO: Mapping[str, tuple[str, ...]] = {
     "mtime": ("mtime", "LastModified", "last_modified", "modified", "updated", "created"),
     "etag": ("ETag", "etag"),
     "content_type": ("ContentType", "content_type", "contentType"),
 }
-
-
-def _forget_frames(exc: BaseException | None) -> None:
-    """Let go of the frames of a library's exceptions: their locals hold credentials.
-
-    Whoever captures locals with a traceback would publish them. The frames' places, without
-    locals, are in the log at level DEBUG.
-    """
-    if exc is None:
-        return
-    logger.debug("what the storage's library raised", exc_info=exc)
-    chain: list[BaseException | None] = [exc]
-    met: set[int] = set()
-    while chain:
-        link = chain.pop()
-        if link is not None and id(link) not in met:
-            met.add(id(link))
-            link.__traceback__ = None
-            chain += [link.__cause__, link.__context__]
 
 
 def _seconds(value: Any) -> float:
@@ -706,13 +552,3 @@ def _seconds(value: Any) -> float:
     if isinstance(value, datetime):
         return (value if value.tzinfo else value.replace(tzinfo=timezone.utc)).timestamp()
     return float(value)
-
-
-def _builtin_error(exc: BaseException) -> type[StoreError]:
-    """The error type of an exception of Python's own."""
-    for theirs, ours in _BUILTIN_ERRORS:
-        if isinstance(exc, theirs):
-            return ours
-    if isinstance(exc, OSError):
-        return _ERRNO_ERRORS.get(exc.errno or 0, StoreError)
-    return StoreError

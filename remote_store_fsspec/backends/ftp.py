@@ -3,6 +3,8 @@
 That filesystem is not thread-safe, is never the same after a lost connection, takes a
 refused listing for a missing file and replaces files in place. FTP itself answers 550 to
 a missing file and to a refused one alike, so the folder above is asked which it was.
+
+It is past 500 lines because it says for each operation what servers with and without MLSD do.
 """
 
 from __future__ import annotations
