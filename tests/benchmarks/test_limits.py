@@ -21,7 +21,8 @@ pytestmark = pytest.mark.timeout(300)
 OURS = {one.store: one for one in CONTENDERS if one.is_ours}
 STORES = [
     pytest.param("local"),
-    *(pytest.param(store, marks=pytest.mark.server) for store in ("s3", "azure", "sftp")),
+    *(pytest.param(store, marks=pytest.mark.server) for store in ("s3", "azure")),
+    pytest.param("sftp", marks=[pytest.mark.server, pytest.mark.wide]),
 ]
 # Every size on which a limit depends is kept; how often something is repeated is not.
 SCALE = replace(

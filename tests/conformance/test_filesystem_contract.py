@@ -119,18 +119,21 @@ class TestSFTP(Keeps):
 
 
 @pytest.mark.server
+@pytest.mark.wide
 class TestGS(Keeps):
     storage = "gs"
     means_nothing = (*NO_LINKS, *NO_SECRET)
 
 
 @pytest.mark.server
+@pytest.mark.wide
 class TestFTP(Keeps):
     storage = "ftp"
     means_nothing = (*NO_LINKS, *NO_HTTP)
 
 
 @pytest.mark.server
+@pytest.mark.wide
 class TestWebDAV(Keeps):
     storage = "webdav"
     means_nothing = (*NO_LINKS, *NO_SECRET)

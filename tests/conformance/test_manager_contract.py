@@ -96,13 +96,13 @@ class TestS3(Keeps):
 
 
 @pytest.mark.server
-@pytest.mark.slow
+@pytest.mark.wide
 class TestAzure(Keeps):
     storage = "azure"
 
 
 @pytest.mark.server
-@pytest.mark.slow
+@pytest.mark.wide
 class TestSFTP(Keeps):
     storage = "sftp"
     means_nothing = (*NO_HTTP, *NO_SECRET)
