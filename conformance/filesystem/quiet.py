@@ -78,10 +78,10 @@ class Quiet(Contract):
         fs = self.subject.fs
         path = self.subject.write("file", b"x")
         calls: list[Callable[[], object]] = [
-            fs.cat_file(self.subject.path("nothing")),
-            fs.pipe_file(path, b"x", mode="create"),
-            fs.cat_file("../../nothing"),
-            fs.ls(self.subject.path("nothing")),
+            lambda: fs.cat_file(self.subject.path("nothing")),
+            lambda: fs.pipe_file(path, b"x", mode="create"),
+            lambda: fs.cat_file("../../nothing"),
+            lambda: fs.ls(self.subject.path("nothing")),
         ]
         for call in calls:
             try:
