@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from typing_extensions import Buffer
 
-    from remote_store_fsspec.filesystem import RemoteStoreFileSystem
+    from remote_store_fsspec._filesystem.writing import Writing
 
 __all__ = ["ReadFile", "TextFile", "WriteFile"]
 
@@ -50,7 +50,7 @@ class WriteFile(io.BufferedIOBase):
 
     def __init__(
         self,
-        fs: RemoteStoreFileSystem,
+        fs: Writing,
         path: str,
         *,
         create: bool = False,
