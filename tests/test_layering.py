@@ -20,6 +20,7 @@ _PACKAGE = "remote_store_fsspec"
 _LAYERS = (
     ("errors",),
     ("secrets", "_paths", "_threads"),
+    ("backends.target", "backends.failures", "backends.loops"),
     ("backends.base",),
     ("options",),
     ("stores",),

@@ -197,6 +197,7 @@ class TestFilesAndDirectories:
         assert webdav_area.raw.read("folder/file") == b"old"
         assert names_in(on_disk(webdav_area)) == ["folder", "source"]
 
+    @pytest.mark.wide  # wsgidav deletes before it moves: a starved reader can still meet the gap
     def test_a_reader_meets_no_gap_while_a_file_is_replaced(
         self, fs: RemoteStoreFileSystem, webdav_area: Area
     ) -> None:

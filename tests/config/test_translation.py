@@ -565,11 +565,13 @@ def test_a_relative_path_is_made_absolute_at_load(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    locations = [resolve_location(url=url) for url in ("logs", "file://logs", "dir::file://logs")]
+    locations = [
+        resolve_location(url=url) for url in ("logs", "file://logs", "simplecache::file://logs")
+    ]
     monkeypatch.chdir("/")
     assert locations[0].target().base == f"{tmp_path}/logs"
     assert locations[0] == locations[1]
-    assert locations[2].target().url == f"dir://::file://{tmp_path}/logs"
+    assert locations[2].target().url == f"simplecache://::file://{tmp_path}/logs"
 
 
 @pytest.mark.parametrize("url", ["dir://sub::memory://a/b", "simplecache::memory://a/b/sub"])

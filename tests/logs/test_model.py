@@ -178,5 +178,6 @@ TestLogModel.settings = settings(
     max_examples=60,
     stateful_step_count=30,
     deadline=None,
-    phases=[Phase.explicit, Phase.reuse, Phase.generate, Phase.shrink],
+    derandomize=True,  # one gate, one answer; `hypothesis` explores without this line
+    phases=[Phase.explicit, Phase.generate, Phase.shrink],
 )

@@ -56,6 +56,7 @@ def test_nothing_staged_is_done(home: Home) -> None:
 
 
 @pytest.mark.server
+@pytest.mark.wide  # its own background recovery may be faster than the flush it looks at
 def test_what_a_failed_upload_left_is_listed_kept_and_then_stored(
     s3_area: Area,
     proxied: Any,

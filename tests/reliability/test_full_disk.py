@@ -19,7 +19,8 @@ if TYPE_CHECKING:
 REPOSITORY = Path(__file__).parent.parent.parent
 FULL = "the disk of the staging folder was full here"
 
-pytestmark = pytest.mark.slow
+# Hung under a runner that ignores SIGINT; until that is understood they run in the full run.
+pytestmark = [pytest.mark.slow, pytest.mark.wide]
 
 
 def capturing(code: str, staging: Path, store: Path) -> subprocess.CompletedProcess[str]:
