@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections import deque
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -90,7 +91,7 @@ class FaultyFiles:
         found = self._request(
             "list",
             lambda: {
-                name: {"name": name, "size": len(content), "type": "file", "mtime": 0.0}
+                name: {"name": name, "size": len(content), "type": "file", "mtime": time.time()}
                 for name, content in sorted(self.objects.items())
                 if name.startswith(f"{path}/{prefix}")
                 and (maxdepth is None or "/" not in name[len(path) + 1 :])
