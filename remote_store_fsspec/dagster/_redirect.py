@@ -18,11 +18,9 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from dagster._core.execution.compute_logs import (
-    should_disable_io_stream_redirect,
-    tail_to_stream,
-)
+from dagster._core.execution.compute_logs import should_disable_io_stream_redirect
 
+from remote_store_fsspec.dagster._mirror import mirrored
 from remote_store_fsspec.dagster._overflow import MARGIN, Diversion, watching
 
 if TYPE_CHECKING:
@@ -110,10 +108,10 @@ def mirror_to_file(
     if not descriptor or should_disable_io_stream_redirect():  # type: ignore[no-untyped-call]
         yield
         return
-    with tail_to_stream(path, stream):
-        file = os.open(path, os.O_APPEND | os.O_CREAT | os.O_WRONLY, 0o600)
-        capture = _Capture(path, descriptor, file, file)
-        try:
+    file = os.open(path, os.O_APPEND | os.O_CREAT | os.O_WRONLY, 0o600)
+    try:
+        with mirrored(path, descriptor):
+            capture = _Capture(path, descriptor, file, file)
             _enter(descriptor, stream, capture)
             try:
                 with watching(capture):
@@ -123,8 +121,8 @@ def mirror_to_file(
                 left_out = capture.diversion.close() if capture.diversion else 0
                 if left_out or capture.gave_up:
                     not_staged(left_out or -1)
-        finally:
-            os.close(file)
+    finally:
+        os.close(file)
 
 
 def _enter(descriptor: int, stream: Any, capture: _Capture) -> None:

@@ -17,7 +17,7 @@ from dagster._core.storage.compute_log_manager import ComputeIOType
 from tests.dagster.home import texts
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from devservers import Area
 
@@ -26,7 +26,13 @@ AT = "dagster/storage/run-1/compute_logs/abcdefgh"
 REPOSITORY = Path(__file__).parent.parent.parent
 
 
-def _python(code: str, tmp_path: Path) -> subprocess.CompletedProcess[str]:
+IGNORING = ["sh", "-c", 'trap "" INT TERM HUP; exec "$@"', "sh"]
+"""Starts a command as a script's `&` and Dagster together do: with these signals ignored."""
+
+
+def _python(
+    code: str, tmp_path: Path, before: Sequence[str] = ()
+) -> subprocess.CompletedProcess[str]:
     setup = f"""
         import os, sys, threading, time
         from remote_store_fsspec.dagster import RemoteStoreComputeLogManager
@@ -34,7 +40,7 @@ def _python(code: str, tmp_path: Path) -> subprocess.CompletedProcess[str]:
             url="file://{tmp_path}/store", local_dir="{tmp_path}/staging")
     """
     return subprocess.run(
-        [sys.executable, "-c", textwrap.dedent(setup) + textwrap.dedent(code)],
+        [*before, sys.executable, "-c", textwrap.dedent(setup) + textwrap.dedent(code)],
         capture_output=True,
         text=True,
         timeout=60,
@@ -131,6 +137,24 @@ def test_no_helper_process_or_descriptor_is_left(tmp_path: Path) -> None:
 
 
 @pytest.mark.spec("DAG-025")
+@pytest.mark.parametrize(("end", "code"), [("pass", 0), ("os.kill(os.getpid(), 9)", -9)])
+def test_a_process_that_ignores_signals_captures_and_ends_as_any_other(
+    tmp_path: Path, end: str, code: int
+) -> None:
+    # A helper that could not be ended would hold the output open past the time this waits.
+    done = _python(
+        f"""
+        with manager.capture_logs(["a"]):
+            print("text", flush=True)
+            {end}
+        """,
+        tmp_path,
+        IGNORING,
+    )
+    assert done.returncode == code, done.stderr
+    assert done.stderr == ""
+
+
 def test_the_streams_of_one_key_opened_one_after_the_other_are_both_kept(
     any_location: Area, make_manager: Callable[..., Any]
 ) -> None:

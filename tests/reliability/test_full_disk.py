@@ -19,8 +19,7 @@ if TYPE_CHECKING:
 REPOSITORY = Path(__file__).parent.parent.parent
 FULL = "the disk of the staging folder was full here"
 
-# Hung under a runner that ignores SIGINT; until that is understood they run in the full run.
-pytestmark = [pytest.mark.slow, pytest.mark.wide]
+pytestmark = pytest.mark.slow
 
 
 def capturing(code: str, staging: Path, store: Path) -> subprocess.CompletedProcess[str]:

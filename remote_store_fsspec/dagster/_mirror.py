@@ -1,0 +1,67 @@
+"""Showing what is captured where it would have gone, by a ``tail`` that always ends.
+
+Dagster's own ends its ``tail`` by SIGTERM. A process that was started with SIGINT ignored, as a
+shell without job control starts everything behind ``&``, ignores SIGTERM as well from Dagster's
+first run on (``setup_interrupt_handlers`` copies the one's handler to the other), and every process
+it starts inherits that. There each capture ended half a minute late with an exception, and
+a killed one left a ``tail`` for ever. SIGKILL cannot be ignored, and a ``tail`` has nothing to tidy.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import subprocess
+import sys
+import time
+from contextlib import ExitStack, contextmanager
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+__all__ = ["mirrored"]
+
+logger = logging.getLogger("remote_store_fsspec.dagster")
+
+WAIT_VARIABLE: Final = "DAGSTER_COMPUTE_LOG_TAIL_WAIT_AFTER_FINISH"
+"""Dagster's: seconds that the end of a capture waits for the last lines to be shown."""
+
+_WATCH: Final = """
+import os, signal, sys, time
+parent, tail = map(int, sys.argv[1:])
+while os.getppid() == parent:
+    time.sleep(1)
+try:
+    os.kill(tail, signal.SIGKILL)
+except OSError:
+    pass
+"""
+
+
+@contextmanager
+def mirrored(path: str, descriptor: int) -> Iterator[None]:
+    """Copy a growing file to a descriptor until the block ends, or this process does.
+
+    Args:
+        path: The file.
+        descriptor: Where it is shown, as it is when the block begins.
+    """
+    with ExitStack() as processes:
+        try:
+            tail = _start(processes, ["tail", "-F", "-c", "+0", path], descriptor, None)
+            watch = [sys.executable, "-I", "-S", "-c", _WATCH, str(os.getpid()), str(tail)]
+            _start(processes, watch, subprocess.DEVNULL, subprocess.DEVNULL)
+        except OSError as exc:
+            logger.warning("what is captured is not shown in the process's own output: %s", exc)
+        try:
+            yield
+        finally:
+            time.sleep(float(os.environ.get(WAIT_VARIABLE) or 0))
+
+
+def _start(processes: ExitStack, command: list[str], stdout: int, stderr: int | None) -> int:
+    process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=stdout, stderr=stderr)
+    processes.callback(process.wait)
+    processes.callback(process.kill)
+    return process.pid
