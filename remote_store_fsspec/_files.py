@@ -11,6 +11,7 @@ import io
 import tempfile
 from typing import TYPE_CHECKING, Any
 
+from fsspec.caching import ReadAheadCache
 from fsspec.spec import AbstractBufferedFile
 
 if TYPE_CHECKING:
@@ -31,6 +32,9 @@ class ReadFile(AbstractBufferedFile):
     """A file opened for reading; each buffer miss is one ranged read."""
 
     def _fetch_range(self, start: int, end: int) -> bytes:
+        if isinstance(self.cache, ReadAheadCache):
+            # The old block goes first: held beside the next one it would double what a reader takes.
+            self.cache.cache, self.cache.start, self.cache.end = b"", 0, 0
         data: bytes = self.fs.cat_file(self.path, start=start, end=end)
         return data
 

@@ -65,9 +65,8 @@ class DaemonThreads:
             if not future.set_running_or_notify_cancel():
                 continue
             try:
-                result = call()
+                # No name for the result: the idle thread would hold it until its next call.
+                future.set_result(call())
             except BaseException as exc:  # handed to whoever awaits it
                 future.set_exception(exc)
-            else:
-                future.set_result(result)
             del future, call

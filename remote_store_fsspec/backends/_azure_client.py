@@ -108,6 +108,7 @@ def _bounded(
         increment_base=wait,  # seconds more before the second attempt, squared before the third
         random_jitter_range=retry.jitter,
         max_single_get_size=SINGLE_GET,
+        max_chunk_get_size=SINGLE_GET,  # an answer is handed over as it came, not cut up again
         max_single_put_size=SINGLE_PUT,
         raw_request_hook=_send_in_pieces,
     )

@@ -22,6 +22,7 @@ from remote_store_fsspec.backends._azure_words import (
     content_settings,
     error_code,
     error_type,
+    is_expired,
     is_folder,
     problem_of,
     write_settings,
@@ -147,6 +148,9 @@ class AzureBackend(Backend):
                 hint="create it, or correct its name",
             )
         return error
+
+    def expired(self, exc: BaseException) -> bool:
+        return is_expired(exc)
 
     def describe(self, exc: BaseException) -> str:
         answer = error_code(exc) or getattr(exc, "status_code", None)
@@ -336,7 +340,9 @@ class AzureBackend(Backend):
                 **self._server_timeout(),
                 **pinned,
             )
-            return stream.properties, await stream.readall()
+            # readall() would copy the answer into a second buffer of its size.
+            parts = [part async for part in stream.chunks()]
+            return stream.properties, parts[0] if len(parts) == 1 else b"".join(parts)
 
         try:
             properties, data = await self.step(fetch(), length)

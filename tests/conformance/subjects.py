@@ -24,11 +24,11 @@ SIZES = {
     "local": Sizes(steps=1200, seconds=1.0),
     "memory": Sizes(steps=1200, seconds=0.5),
     "s3": Sizes(objects=1100, megabytes=32, steps=160, names=30, seconds=1.0),
-    "azure": Sizes(objects=300, megabytes=16, steps=160, names=30, seconds=1.0),
+    "azure": Sizes(objects=300, megabytes=32, steps=160, names=30, seconds=1.0),
     "sftp": Sizes(objects=1100, megabytes=48, steps=400, names=40, seconds=1.0),
     "gs": Sizes(objects=60, megabytes=16, steps=120, names=20, seconds=0.5),
     "ftp": Sizes(objects=60, megabytes=32, steps=120, names=20, seconds=0.5),
-    "webdav": Sizes(objects=60, megabytes=16, steps=120, names=20, seconds=0.5),
+    "webdav": Sizes(objects=60, megabytes=32, steps=120, names=20, seconds=0.5),
     "dir": Sizes(objects=60, megabytes=16, steps=120, names=20, seconds=0.5),
 }
 
