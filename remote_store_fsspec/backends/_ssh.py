@@ -27,9 +27,10 @@ from remote_store_fsspec.errors import (
     StoreUnavailableError,
     UnsupportedOperationError,
 )
+from remote_store_fsspec.options._host_keys import KnownHosts, every_kind
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Awaitable, Callable
+    from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 
     from fsspec import AbstractFileSystem
 
@@ -64,6 +65,7 @@ class SSHBackend(FolderBackend):
             # sshfs would take any host key. Without the file none is known, and none taken.
             known = Path("~/.ssh/known_hosts").expanduser()
             defaults["known_hosts"] = str(known) if known.is_file() else b""
+        defaults |= _judging(given, given.get("known_hosts", defaults.get("known_hosts")))
         client = {
             "path_errors": self.encoding_errors,
             **(given.pop("sftp_client_kwargs", None) or {}),
@@ -164,11 +166,13 @@ class SSHBackend(FolderBackend):
         from asyncssh import HostKeyNotVerifiable
 
         if isinstance(exc, HostKeyNotVerifiable):
+            # asyncssh ends what the judge of host keys said with the host once more.
+            words, _, _ = exc.reason.rpartition(" for host ")
+            reason, _, step = words.partition("; ")
             return AccessDeniedError(
-                "the host key of the server is not a known one",
+                reason if step else f"the host key of the server is not a known one: {reason}",
                 url=self.display_url(key),
-                hint="add it to known_hosts after checking it (ssh-keyscan shows it); if the "
-                "server did not change its key, somebody may be in between",
+                hint=step or "compare it with the server's own before adding it to known_hosts",
             )
         return super().translate(exc, key)
 
@@ -176,6 +180,26 @@ class SSHBackend(FolderBackend):
         reason = getattr(exc, "reason", None)
         words = super().describe(exc)
         return f"{words} ({reason})" if isinstance(reason, str) and reason else words
+
+
+def _judging(given: Mapping[str, Any], known: Any) -> dict[str, Any]:
+    """Keywords that let a wrong host key be shown, refused and explained."""
+    from asyncssh import SSHClientConnectionOptions
+
+    if known is None:
+        return {}
+    config = given.get("config", ())
+    written = SSHClientConnectionOptions(
+        config=config, known_hosts=known, host=given.get("host", ""), client_keys=None
+    )
+    judging: dict[str, Any] = {}
+    if "client_factory" not in given:
+        judge = KnownHosts.of(written.known_hosts)
+        judge.check("known_hosts")
+        judging["client_factory"] = judge
+    if "server_host_key_algs" not in given and not written.config.get("HostKeyAlgorithms"):
+        judging["server_host_key_algs"] = every_kind()
+    return judging
 
 
 @cache

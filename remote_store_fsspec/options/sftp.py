@@ -17,7 +17,12 @@ from remote_store_fsspec.options._fields import (
     option,
     unknown_option,
 )
-from remote_store_fsspec.options._host_keys import DEFAULT_FILE, FirstUse, make_file
+from remote_store_fsspec.options._host_keys import (
+    DEFAULT_FILE,
+    FirstUse,
+    KnownHosts,
+    make_file,
+)
 from remote_store_fsspec.options._retry import RetryPolicy, check_retry
 
 if TYPE_CHECKING:
@@ -152,7 +157,7 @@ class SFTPOptions(OptionSet):
         meaning="Which host keys are believed. `strict`: only known ones. `tofu`: the first key "
         "that a host shows is written down, and any other refused from then on. `auto`: any, "
         "which gives up protection against an impostor.",
-        translation="`known_hosts`; with `tofu` also a `client_factory`",
+        translation="`known_hosts` and a `client_factory`",
         kind="text",
         check=_policy,
     )
@@ -280,12 +285,12 @@ class SFTPOptions(OptionSet):
             or (self.config or {}).get("known_host_keys")
             or os.environ.get(KNOWN_KEYS_VARIABLE)
         )
+        judge: KnownHosts
         if text:
-            options: dict[str, Any] = {"known_hosts": text.encode()}
-            if policy != "strict":
-                # A host among the given ones must still show its own key.
-                options["client_factory"] = FirstUse(None, text)
-            return options
+            # Whatever the policy, a host among the given ones must show its own key.
+            judge = KnownHosts(text=text) if policy == "strict" else FirstUse(text=text)
+            judge.check(f"{where}.known_host_keys")
+            return {"known_hosts": text.encode(), "client_factory": judge}
         if policy == "auto":
             return {"known_hosts": None}
         path = Path(self.host_keys_path or DEFAULT_FILE).expanduser()
@@ -298,15 +303,18 @@ class SFTPOptions(OptionSet):
                     f"{field}: {path} cannot be written ({exc.strerror}); name another file",
                     field=field,
                 ) from exc
-            return {"known_hosts": str(path), "client_factory": FirstUse(str(path))}
-        if not path.is_file():
+            judge = FirstUse([str(path)])
+        elif not path.is_file():
             raise ConfigError(
                 f"{field}: there is no file {path}, so no host key can be verified; fill it with "
                 f"`ssh-keyscan -p {self.port} {self.host}`, write known_host_keys, or "
                 "host_key_policy: tofu",
                 field=field,
             )
-        return {"known_hosts": str(path)}
+        else:
+            judge = KnownHosts([str(path)])
+        judge.check(field)
+        return {"known_hosts": str(path), "client_factory": judge}
 
 
 def _refuse_agent_alone(where: str) -> None:
