@@ -11,6 +11,7 @@ from dagster import DagsterInstance
 
 from remote_store_fsspec.dagster.compute_log_manager import RemoteStoreComputeLogManager
 from remote_store_fsspec.errors import ConfigError, RemoteStoreError
+from remote_store_fsspec.logs.recovery import only_when_told
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -21,6 +22,8 @@ __all__ = ["manager_of"]
 @contextmanager
 def manager_of(home: str) -> Iterator[RemoteStoreComputeLogManager]:
     """The manager of the instance at a DAGSTER_HOME, for as long as the block runs.
+
+    It uploads leftovers when it is told to flush, not by itself.
 
     Raises:
         ConfigError: There is no dagster.yaml, it cannot be used, or it names another manager.
@@ -40,7 +43,8 @@ def manager_of(home: str) -> Iterator[RemoteStoreComputeLogManager]:
             raise ConfigError(msg, field="dagster_home") from exc
     with instance:
         try:
-            manager = instance.compute_log_manager
+            with only_when_told():
+                manager = instance.compute_log_manager
         except RemoteStoreError:
             raise
         except Exception as exc:

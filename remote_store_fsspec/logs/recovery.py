@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import logging
 import threading
+from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from remote_store_fsspec.logs.capture import CaptureUpload
@@ -15,13 +17,29 @@ if TYPE_CHECKING:
     from remote_store_fsspec.logs.staging import StagedCapture, Staging
     from remote_store_fsspec.logs.writer import Destination
 
-__all__ = ["Leftover", "Recovery", "recover"]
+__all__ = ["Leftover", "Recovery", "only_when_told", "recover"]
 
 logger = logging.getLogger("remote_store_fsspec.logs")
 
 _PAUSES: Final = (5.0, 15.0, 60.0, 300.0)
 _GIVE_UP_AFTER: Final = 3
 """Failures after which the store counts as away and the rest waits for the next round."""
+
+_only_when_told: Final = ContextVar("only_when_told", default=False)
+
+
+@contextmanager
+def only_when_told() -> Iterator[None]:
+    """What is made within the block recovers nothing by itself.
+
+    For whoever counts leftovers: a thread that uploads them meanwhile would make the count wrong,
+    and would change something although nothing was to be changed.
+    """
+    token = _only_when_told.set(True)
+    try:
+        yield
+    finally:
+        _only_when_told.reset(token)
 
 
 def recover(destination: Destination, staged: StagedCapture) -> bool:
@@ -93,9 +111,12 @@ class Recovery:
         self._lock = threading.Lock()
         self._stop = threading.Event()
         self._thread: threading.Thread | None = None
+        self._only_when_told = _only_when_told.get()
 
     def start(self) -> None:
         """Begin if something is left over; costs one look at the staging folder otherwise."""
+        if self._only_when_told:
+            return
         with self._lock:
             if self._stop.is_set() or (self._thread is not None and self._thread.is_alive()):
                 return
