@@ -8,7 +8,6 @@ references to environment variables as references; :meth:`Location.target` looks
 
 from __future__ import annotations
 
-import importlib
 import importlib.util
 import os
 from collections.abc import Hashable, Mapping
@@ -180,8 +179,6 @@ class _BackendLocation(Location):
     def target(self) -> Target:
         cls = self._option_class()
         translation = cls.build(self._options, self._where).translate(self._where)
-        if cls.library is not None:
-            importlib.import_module(cls.library)  # its loggers exist only from here on
         _keep_out_of_logs(translation.options)
         return Target(
             translation.protocol,

@@ -33,6 +33,7 @@ from remote_store_fsspec.errors import (
     StoreUnavailableError,
     UnsupportedOperationError,
 )
+from remote_store_fsspec.secrets import redact_logs
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
@@ -108,9 +109,17 @@ class Backend:
         if self._inner is not None:
             return self._inner
         if self._opening is None:
-            self._opening = asyncio.ensure_future(self._threads.run(self.open_inner))
+            self._opening = asyncio.ensure_future(self._threads.run(self._load_and_open))
             self._opening.add_done_callback(self._opened)
         return await asyncio.shield(self._opening)
+
+    def _load_and_open(self) -> AbstractFileSystem:
+        import fsspec
+
+        with suppress(ImportError, ValueError):  # open_inner says what is missing
+            fsspec.get_filesystem_class(self.target.protocol)
+            redact_logs()  # the library's loggers exist only from here on
+        return self.open_inner()
 
     def _opened(self, task: asyncio.Task[AbstractFileSystem]) -> None:
         hear(task)  # those who waited may have given up before it failed

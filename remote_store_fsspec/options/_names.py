@@ -92,6 +92,8 @@ def check_keywords(
     Raises:
         ConfigError: Names the first one, and the nearest that exists.
     """
+    if not given:
+        return  # importing a library takes longer than the rest of the configuration
     known = keywords_of(library)
     if known is None:
         return
