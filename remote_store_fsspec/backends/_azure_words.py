@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
+from datetime import datetime, timezone
+from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Any
+from urllib.parse import parse_qs, urlsplit
 
 from remote_store_fsspec.errors import (
     AccessDeniedError,
@@ -25,11 +29,13 @@ __all__ = [
     "content_settings",
     "error_code",
     "error_type",
+    "is_expired",
     "is_folder",
     "problem_of",
     "write_settings",
 ]
 
+_LIFETIME = re.compile(r"Expiry \[([^\]]+)\] - Current \[([^\]]+)\]")
 _CODES: Mapping[str, type[StoreError]] = {
     "BlobNotFound": ObjectNotFoundError,
     "ContainerNotFound": ObjectNotFoundError,
@@ -99,6 +105,36 @@ def error_code(exc: BaseException) -> str:
         headers = getattr(getattr(exc, "response", None), "headers", None) or {}
         code = headers.get("x-ms-error-code")
     return str(getattr(code, "value", code) or "")
+
+
+def is_expired(exc: BaseException) -> bool:
+    """Whether a refused request was signed for a time that is over, by the service's clock.
+
+    The service has no code of its own for that. It names both times in its answer, or else the
+    signature says until when it holds and the answer when it was given.
+    """
+    response = getattr(exc, "response", None)
+    details = getattr(exc, "additional_info", None) or {}
+    for detail in map(str, details.values()):
+        times = _LIFETIME.search(detail)
+        if times is not None:
+            expiry, now = map(_moment, times.groups())
+            return bool(expiry and now and expiry < now)
+    headers = getattr(response, "headers", None) or {}
+    url = getattr(getattr(response, "request", None), "url", "")
+    until = parse_qs(urlsplit(str(url)).query).get("se", [""])[0]
+    expiry, now = _moment(until), _moment(headers.get("Date", ""))
+    return bool(expiry and now and expiry < now)
+
+
+def _moment(text: str) -> datetime | None:
+    for read in (datetime.fromisoformat, parsedate_to_datetime):
+        try:
+            moment = read(re.sub("Z$", "+00:00", text))
+        except (TypeError, ValueError):
+            continue
+        return moment if moment.tzinfo else moment.replace(tzinfo=timezone.utc)
+    return None
 
 
 def is_folder(properties: Any) -> bool:

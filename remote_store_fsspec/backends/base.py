@@ -20,10 +20,16 @@ from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
 from remote_store_fsspec import _paths
 from remote_store_fsspec._threads import DaemonThreads
-from remote_store_fsspec.backends.failures import SENTENCES, builtin_error, forget_frames
+from remote_store_fsspec.backends.failures import (
+    EXPIRED,
+    SENTENCES,
+    builtin_error,
+    forget_frames,
+)
 from remote_store_fsspec.backends.loops import CONCURRENCY, gather, hear, on_io_loop
 from remote_store_fsspec.backends.target import Retry, Target
 from remote_store_fsspec.errors import (
+    AccessDeniedError,
     IsDirectoryError,
     ObjectExistsError,
     ObjectNotFoundError,
@@ -253,9 +259,15 @@ class Backend:
         if kind is UnsupportedOperationError:
             return kind(f"{self.kind} cannot do that", url=url)
         reason, hint = SENTENCES.get(kind, ("the store could not do that", ""))
+        if kind is AccessDeniedError and self.expired(exc):
+            reason, hint = EXPIRED
         if kind not in (ObjectNotFoundError, ObjectExistsError):
             reason = f"{reason}: {self.describe(exc)}"
         return kind(reason, url=url, hint=hint)
+
+    def expired(self, exc: BaseException) -> bool:
+        """Whether access was refused because the credentials are too old."""
+        return False
 
     def describe(self, exc: BaseException) -> str:
         """What the library called the problem, in words that cannot hold a secret."""

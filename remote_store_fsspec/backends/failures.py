@@ -25,7 +25,7 @@ from remote_store_fsspec.errors import (
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-__all__ = ["SENTENCES", "builtin_error", "forget_frames"]
+__all__ = ["EXPIRED", "SENTENCES", "builtin_error", "forget_frames"]
 
 logger = logging.getLogger("remote_store_fsspec.backends")
 
@@ -71,6 +71,12 @@ SENTENCES: Mapping[type[StoreError], tuple[str, str]] = {
         "check the address, the network and that the server is up",
     ),
 }
+
+EXPIRED = (
+    "the credentials have expired",
+    "renew them where the configuration takes them from, and start again what holds the old ones",
+)
+"""The sentence for access that was granted once and is over."""
 
 
 def builtin_error(exc: BaseException) -> type[StoreError]:

@@ -47,6 +47,7 @@ _NOT_OPTIONS = frozenset(
 # XML cannot say these characters, and the request for a bulk delete is XML.
 _NOT_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
+_EXPIRED = ("ExpiredToken", "ExpiredTokenException", "RequestExpired", "TokenRefreshRequired")
 _CODES: Mapping[str, type[StoreError]] = {
     "NoSuchKey": ObjectNotFoundError,
     "NoSuchBucket": ObjectNotFoundError,
@@ -57,7 +58,7 @@ _CODES: Mapping[str, type[StoreError]] = {
     "401": AccessDeniedError,
     "AccessDenied": AccessDeniedError,
     "AllAccessDisabled": AccessDeniedError,
-    "ExpiredToken": AccessDeniedError,
+    **dict.fromkeys(_EXPIRED, AccessDeniedError),
     "InvalidAccessKeyId": AccessDeniedError,
     "InvalidToken": AccessDeniedError,
     "SignatureDoesNotMatch": AccessDeniedError,
@@ -193,6 +194,9 @@ class S3Backend(Backend):
         if isinstance(exc, (aiohttp.ClientError, boto.IncompleteReadError)):
             return StoreUnavailableError
         return None
+
+    def expired(self, exc: BaseException) -> bool:
+        return _error(exc).get("Code") in _EXPIRED
 
     def describe(self, exc: BaseException) -> str:
         code = _error(exc).get("Code")
