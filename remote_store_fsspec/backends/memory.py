@@ -79,6 +79,8 @@ class MemoryBackend(Backend):
 
         def rename() -> None:
             with self._naming:
+                if inner.isdir(self.path(target)):
+                    raise IsDirectoryError("it is a directory", url=self.display_url(target))
                 stored = inner.store.pop(self.path(source), None)
                 if stored is None:
                     raise ObjectNotFoundError(

@@ -1,4 +1,4 @@
-"""Nothing holds on to bytes that were handed over: what keeps a stream's memory small."""
+"""The memory storage, and that nothing holds on to bytes that were handed over."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ import time
 import weakref
 from typing import TYPE_CHECKING
 
+import pytest
+
 from remote_store_fsspec._threads import DaemonThreads
 from remote_store_fsspec.filesystem import RemoteStoreFileSystem
 
 if TYPE_CHECKING:
-    import pytest
-
     from devservers import Area
 
 
@@ -50,3 +50,16 @@ def test_an_open_file_lets_go_of_a_block_before_it_asks_for_the_next(
         assert stream.read(4) == bytes(range(3, 7))
     assert len(held) > 5
     assert set(held) == {b""}
+
+
+def test_no_copy_or_move_takes_the_place_of_a_directory(memory_area: Area) -> None:
+    fs = RemoteStoreFileSystem(**memory_area.config())
+    fs.pipe_file("file", b"1")
+    fs.makedirs("empty")
+    fs.pipe_file("full/file", b"2")
+    for folder in ("empty", "full"):
+        for put in (fs.cp_file, fs.mv_file):
+            with pytest.raises(IsADirectoryError):
+                put("file", folder)
+        assert fs.info(folder)["type"] == "directory"
+    assert fs.find("") == ["file", "full/file"]
