@@ -6,11 +6,12 @@
 .SUFFIXES:
 
 DEST ?= local
-WORKERS ?= 2
+# More than the cores of a small machine: many tests wait for a server, a timeout or a process.
+WORKERS ?= 4
 PYTEST_ARGS ?=
 PY := .venv/bin/python
 SETUP = $(PY) scripts/bootstrap.py
-PYTEST := $(PY) -m pytest -n $(WORKERS) --dist loadscope
+PYTEST := $(PY) -m pytest -n $(WORKERS) --dist loadscope --no-loadscope-reorder
 CODE := remote_store_fsspec conformance devservers demo benchmarks tests
 # A folder that has no code yet is no package to mypy.
 PACKAGES = $(patsubst %/__init__.py,%,$(wildcard $(CODE:=/__init__.py)))

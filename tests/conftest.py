@@ -34,9 +34,37 @@ if TYPE_CHECKING:
 
 _Server = TypeVar("_Server", bound=Server)
 
+# What takes minutes begins first: a module that one worker begins last is waited for by all.
+_LONGEST_FIRST = (
+    "tests/test_wheel.py",
+    "tests/conformance/test_filesystem_contract.py::TestS3",
+    "tests/conformance/test_filesystem_contract.py::TestAzure",
+    "tests/demo",
+    "tests/backends/test_s3.py",
+    "tests/benchmarks",
+    "tests/conformance/test_filesystem_contract.py::TestSFTP",
+    "tests/dagster/test_runs.py",
+    "tests/reliability",
+    "tests/soak",
+    "tests/conformance",
+    "tests/dagster/test_daemon.py",
+    "tests/dagster",
+)
+
 
 def pytest_configure(config: pytest.Config) -> None:
     config.pluginmanager.register(SkipAccounting(config), "skip-accounting")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    items.sort(key=_turn)
+
+
+def _turn(item: pytest.Item) -> int:
+    turns = range(len(_LONGEST_FIRST))
+    return next(
+        (turn for turn in turns if item.nodeid.startswith(_LONGEST_FIRST[turn])), len(turns)
+    )
 
 
 def _running(server_type: Callable[[], _Server]) -> Iterator[_Server]:
