@@ -24,6 +24,7 @@ PROPERTIES = (
 )
 _ATTEMPTS = 3
 _PAUSE_SECONDS = 0.2
+_LATELY = 10.0
 _PASSING = frozenset({429, 500, 502, 503, 504})
 """Statuses that a second attempt may not meet; a 500 is how wsgidav answers a lost race."""
 
@@ -96,6 +97,8 @@ class Member:
         mtime: POSIX seconds of the last change.
         etag: The entity tag as the server spells it.
         content_type: Its media type.
+        changed_lately: Whether it may have changed in the seconds before the answer, by the
+            server's own clock; true where the server does not say.
     """
 
     name: str
@@ -105,10 +108,15 @@ class Member:
     mtime: float | None = None
     etag: str | None = None
     content_type: str | None = None
+    changed_lately: bool = True
 
 
-def members(text: bytes) -> list[Member]:
+def members(text: bytes, date: str | None = None) -> list[Member]:
     """The resources of a 207 answer, the one asked about first.
+
+    Args:
+        text: The answer's body.
+        date: Its ``Date``, as the server spells it.
 
     Raises:
         xml.etree.ElementTree.ParseError: It is not XML, so not WebDAV's.
@@ -120,14 +128,15 @@ def members(text: bytes) -> list[Member]:
         found.append((path.split("/") if path else [], response))
     found.sort(key=lambda one: len(one[0]))
     depth = len(found[0][0]) if found else 0
+    now = parsedate_to_datetime(date).timestamp() if date else None
     return [
-        _member("" if len(path) == depth else path[-1], response)
+        _member("" if len(path) == depth else path[-1], response, now)
         for path, response in found
         if len(path) <= depth + 1
     ]
 
 
-def _member(name: str, response: ET.Element) -> Member:
+def _member(name: str, response: ET.Element, now: float | None) -> Member:
     properties: dict[str, ET.Element] = {}
     for propstat in response.iter("{DAV:}propstat"):
         if _status(propstat) in (0, 200):
@@ -139,14 +148,16 @@ def _member(name: str, response: ET.Element) -> Member:
 
     kind = properties.get("{DAV:}resourcetype")
     changed = text("getlastmodified")
+    mtime = parsedate_to_datetime(changed).timestamp() if changed else None
     return Member(
         name=unquote(name, errors="surrogateescape"),
         is_folder=kind is not None and kind.find("{DAV:}collection") is not None,
         status=_status(response),
         size=int(text("getcontentlength") or 0),
-        mtime=parsedate_to_datetime(changed).timestamp() if changed else None,
+        mtime=mtime,
         etag=text("getetag"),
         content_type=text("getcontenttype"),
+        changed_lately=mtime is None or now is None or now - mtime < _LATELY,
     )
 
 

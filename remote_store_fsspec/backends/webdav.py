@@ -48,6 +48,7 @@ T = TypeVar("T")
 _BLOCK = 2**18
 _IN_MEMORY = 8 * 2**20
 _PAUSES = (0.0, 0.02, 0.05, 0.1, 0.2)
+_LOOKS = 3
 _LOST_IN_DESTINATION = re.compile(r"[?;\x00-\x1f\x7f]")
 """wsgidav parses a Destination after decoding it, and would move to a name without these."""
 
@@ -83,7 +84,8 @@ class WebdavBackend(WebdavClientBackend):
         headers = {"Depth": depth, "Content-Type": "application/xml"}
         answer = await self.ask("PROPFIND", key, headers, lambda: PROPERTIES)
         try:
-            found = members(self.accept(answer, key).content)
+            response = self.accept(answer, key)
+            found = members(response.content, response.headers.get("Date"))
         except ParseError as exc:
             raise self.translate(exc, key) from exc
         if not found:
@@ -92,10 +94,13 @@ class WebdavBackend(WebdavClientBackend):
 
     async def _children(self, key: str) -> list[Member]:
         """What lies in a collection, temporary names included."""
+        return (await self._collection(key))[1]
+
+    async def _collection(self, key: str) -> tuple[Member, list[Member]]:
         own, *children = await self._members(key, "1")
         if not own.is_folder:
             raise NotDirectoryError("it is not a directory", url=self.display_url(key))
-        return [child for child in children if child.name and "/" not in child.name]
+        return own, [child for child in children if child.name and "/" not in child.name]
 
     async def ls(self, key: str, prefix: str = "") -> list[Info]:
         return [
@@ -105,23 +110,48 @@ class WebdavBackend(WebdavClientBackend):
         ]
 
     async def _unless_between(self, key: str, operation: Callable[[], Awaitable[T]]) -> T:
-        """Do it again when the file was only missing because it was being replaced."""
-        for pause in _PAUSES:
+        """Do it again when the file was only missing because it was being replaced.
+
+        As long as the file, or the one that takes its place, is another than before, a
+        writer is at work, and the next look may meet the next moment between.
+        """
+        seen: set[object] = set()
+        pauses = iter(_PAUSES)
+        give_up = asyncio.get_running_loop().time() + self.timeout
+        while True:
             try:
                 return await operation()
             except ObjectNotFoundError:
-                if not key or not await self._is_coming(key):
+                beside = await self._beside(key) if key else set()
+                if beside - seen and asyncio.get_running_loop().time() < give_up:
+                    seen |= beside
+                    pauses = iter(_PAUSES)
+                pause = next(pauses, None)
+                if not beside or pause is None:
                     raise
             await asyncio.sleep(pause)
-        return await operation()
 
-    async def _is_coming(self, key: str) -> bool:
-        try:
-            beside = await self._children(_paths.parent(key))
-        except (ObjectNotFoundError, NotDirectoryError):
-            return False
+    async def _beside(self, key: str) -> set[object]:
+        """What shows that a file is being replaced; empty when it is simply not there.
+
+        A listing is no moment either: a temporary name in it may be gone, renamed, before
+        the server describes it, so one that shows nothing in a folder that was changed just
+        now is asked for again.
+        """
         name = _paths.name(key)
-        return any(one.name == name or _paths.is_temporary(one.name) for one in beside)
+        for _ in range(_LOOKS):
+            try:
+                folder, children = await self._collection(_paths.parent(key))
+            except (ObjectNotFoundError, NotDirectoryError):
+                return set()
+            signs: set[object] = {
+                (one.name, one.etag, one.mtime, one.size) if one.name == name else one.name
+                for one in children
+                if one.name == name or _paths.is_temporary(one.name)
+            }
+            if signs or not folder.changed_lately:
+                return signs
+        return set()
 
     # -- reading --------------------------------------------------------------------------
 
