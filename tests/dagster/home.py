@@ -82,10 +82,12 @@ class Home:
     Args:
         folder: Where.
         config: The compute logs' configuration.
+        more: The rest of dagster.yaml.
     """
 
-    def __init__(self, folder: Path, config: dict[str, Any]) -> None:
+    def __init__(self, folder: Path, config: dict[str, Any], **more: Any) -> None:
         self.folder = folder
+        self._more = more
         folder.mkdir()
         self.configure(config)
 
@@ -96,7 +98,8 @@ class Home:
             "class": "RemoteStoreComputeLogManager",
             "config": config,
         }
-        text = yaml.safe_dump({"compute_logs": component, "telemetry": {"enabled": False}})
+        rest = {"telemetry": {"enabled": False}, **self._more}
+        text = yaml.safe_dump({"compute_logs": component, **rest})
         (self.folder / "dagster.yaml").write_text(text)
 
     def instance(self) -> dg.DagsterInstance:

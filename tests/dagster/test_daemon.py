@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import signal
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -11,7 +13,6 @@ from tests.dagster.home import JOBS, STDERR, Home, wait_for
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from pathlib import Path
 
     from devservers import Area
 
@@ -48,3 +49,31 @@ def test_what_a_sensor_and_a_schedule_say_is_stored(
         lines, _ = reader.read_log_lines_for_log_key_prefix(["__repository__", name], None, STDERR)
         assert said in lines[0]
     assert "Exception closing logger" not in daemon.output
+
+
+@pytest.mark.slow
+def test_what_a_tick_said_is_stored_although_the_daemon_was_stopped_meanwhile(
+    local_area: Area, tmp_path: Path, make_manager: Callable[..., Any]
+) -> None:
+    staging = str(tmp_path / "staging")
+    home = Home(tmp_path / "home", {**local_area.config(), "local_dir": staging})
+    slow_tick = str(Path(JOBS).with_name("slow_tick.py"))
+    daemon = home.start("dagster._daemon", "run", "-f", slow_tick)
+    begun = home.folder / "tick-begun"
+    try:
+        wait_for(lambda: begun.exists() or not daemon.running, 100)
+        assert daemon.running, daemon.output
+        daemon.send(signal.SIGTERM)
+        daemon.wait()
+    finally:
+        daemon.kill()
+    # The tick went on in the daemon's code server, or that was ended too: then this host has it.
+    manager = make_manager(local_area, local_dir=staging)
+
+    def said() -> bytes:
+        assert [left.reason for left in manager.flush() if left.reason] == []
+        keys = list(local_area.raw.keys("dagster/storage/__repository__/slow_sensor/"))
+        return b"".join(local_area.raw.read(key) for key in keys if key.endswith(".err"))
+
+    assert b"said before the daemon was stopped" in wait_for(said)
+    wait_for(lambda: not [path for path in Path(staging).rglob("*/out") if path.is_file()])

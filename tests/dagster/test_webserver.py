@@ -58,7 +58,9 @@ class Served:
 def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
     folder = tmp_path_factory.mktemp("webserver")
     area = local_area(folder / "store")
-    home = Home(folder / "home", {**area.config(), "local_dir": str(folder / "its-staging")})
+    at_once = {"module": "dagster._core.run_coordinator", "class": "DefaultRunCoordinator"}
+    config = {**area.config(), "local_dir": str(folder / "its-staging")}
+    home = Home(folder / "home", config, run_coordinator=at_once)  # no daemon takes from a queue
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
@@ -162,6 +164,47 @@ def test_odd_keys_and_cursors_are_answered(served: Served) -> None:
         served.graphql(METADATA, key=key)
     for cursor in ("", "x", "1", "1:2:3", "-5:-5", "a:b", "99999999:99999999"):
         served.graphql(LOGS, key=KEY, cursor=cursor)
+
+
+LAUNCH = "mutation($params:ExecutionParams!){launchRun(executionParams:$params){__typename ... on LaunchRunSuccess{run{runId}} ... on PythonError{message}}}"
+TERMINATE = "mutation($run:String!){terminateRun(runId:$run){__typename}}"
+STATUS = "query($run:ID!){runOrError(runId:$run){... on Run{status}}}"
+
+
+@pytest.mark.parametrize("job", ["endless_in_its_own_process", "endless_in_one_process"])
+def test_a_run_that_is_terminated_in_the_ui_is_stored(
+    served: Served, tmp_path: Path, job: str
+) -> None:
+    mark = tmp_path / "begun"
+    where = {
+        "repositoryLocationName": "jobs.py",
+        "repositoryName": "__repository__",
+        "jobName": job,
+    }
+    config = {"ops": {"endless": {"config": {"mark": str(mark)}}}}
+    params = {"selector": where, "runConfigData": json.dumps(config), "mode": "default"}
+    launched = served.graphql(LAUNCH, params=params)["launchRun"]
+    assert launched["__typename"] == "LaunchRunSuccess", launched
+    run = launched["run"]["runId"]
+
+    def status() -> str:
+        return str(served.graphql(STATUS, run=run)["runOrError"]["status"])
+
+    def logs() -> list[str]:
+        return served.area.raw.keys(f"dagster/storage/{run}/")
+
+    wait_for(lambda: mark.exists() or status() == "FAILURE", 100)
+    assert logs() == []
+    terminated = served.graphql(TERMINATE, run=run)["terminateRun"]
+    assert terminated == {"__typename": "TerminateRunSuccess"}
+    wait_for(lambda: status() == "CANCELED")
+    err, out = wait_for(logs)
+    key = [run, "compute_logs", out.rpartition("/")[2].removesuffix(".out")]
+    shown = served.graphql(LOGS, key=key)["capturedLogs"]
+    assert shown["stdout"] == "endless: begun\n"
+    assert "endless: to stderr\n" in shown["stderr"]
+    assert served.area.raw.read(err).decode() == shown["stderr"]
+    assert served.writer.is_capture_complete(key)
 
 
 def test_reading_leaves_nothing_in_the_webservers_folder(served: Served) -> None:
