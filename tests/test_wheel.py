@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
 import zipfile
 from pathlib import Path
 from typing import TYPE_CHECKING
+from xml.etree import ElementTree as ET
 
 import pytest
 
@@ -97,9 +99,37 @@ def test_the_terminal_command_is_installed(python: str, elsewhere: Path) -> None
     assert "flush" in _run([str(command), "logs", "--help"], elsewhere)
 
 
-def test_the_conformance_harness_is_in_it(python: str, elsewhere: Path) -> None:
-    command = [python, "-m", "remote_store_fsspec.conformance", "--help"]
-    assert "usage" in _run(command, elsewhere).lower()
+@pytest.mark.parametrize("place", ["folder", "memory"])
+def test_the_conformance_harness_runs_from_it(python: str, elsewhere: Path, place: str) -> None:
+    store = elsewhere / "store"
+    store.mkdir()
+    url = store.as_uri() if place == "folder" else "memory://scratch"
+    report, junit = elsewhere / "report.json", elsewhere / "report.xml"
+    said = _run(
+        [
+            *(python, "-m", "remote_store_fsspec.conformance", "--url", url),
+            *("--only", "ranges.a_range_inside*", "--only", "alive.a_forked_child*"),
+            *("--only", "rooted.reading*", "--json", str(report), "--junit", str(junit)),
+        ],
+        elsewhere,
+    )
+    results = json.loads(report.read_text(encoding="utf-8"))
+    statuses = {case["id"]: case["status"] for case in results["cases"]}
+    assert list(statuses.values()) == ["pass"] * 3, statuses
+    (suite,) = ET.parse(junit).getroot().iter("testsuite")  # noqa: S314 - our own
+    assert (suite.get("tests"), suite.get("failures")) == ("3", "0")
+    assert "passed" in said
+    assert list(store.iterdir()) == []
+
+
+def test_the_harness_says_by_its_exit_code_that_a_rule_is_broken(
+    python: str, elsewhere: Path
+) -> None:
+    command = [python, "-m", "remote_store_fsspec.conformance", "--url", "memory://scratch"]
+    broken = [*command, "--raw", "--only", "names.deleting_a_name_with_wildcards*"]
+    done = subprocess.run(broken, capture_output=True, text=True, cwd=elsewhere, check=False)
+    assert done.returncode == 1, done.stdout + done.stderr
+    assert "1 failed" in done.stdout
 
 
 def test_a_missing_extra_is_named_with_its_pip_line(python: str, elsewhere: Path) -> None:
