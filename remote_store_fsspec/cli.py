@@ -102,12 +102,14 @@ def _flush_manager(manager: RemoteStoreComputeLogManager, *, dry_run: bool) -> i
     if dry_run:
         say(
             f"{kept} staged ({kept_bytes} bytes), {unfinished} cut short; nothing was changed. "
-            f"Staging folder: {manager.staging_folder}\n"
+            f"Staging folder: {manager.staging_folder} "
+            f"({manager.staging_bytes} bytes of disk)\n"
         )
     else:
         say(
             f"{stored} stored ({stored_bytes} bytes), {finished} finished, {kept} kept "
             f"({kept_bytes} bytes), {unfinished} unfinished. "
-            f"Staging folder: {manager.staging_folder}\n"
+            f"Staging folder: {manager.staging_folder} "
+            f"({manager.staging_bytes} bytes of disk)\n"
         )
     return KEPT if kept or unfinished else DONE

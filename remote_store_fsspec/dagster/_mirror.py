@@ -15,10 +15,11 @@ import subprocess
 import sys
 import time
 from contextlib import ExitStack, contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
 __all__ = ["mirrored"]
 
@@ -40,13 +41,17 @@ except OSError:
 
 
 @contextmanager
-def mirrored(path: str, descriptor: int) -> Iterator[None]:
+def mirrored(path: str, descriptor: int) -> Iterator[Callable[[], int | None]]:
     """Copy a growing file to a descriptor until the block ends, or this process does.
 
     Args:
         path: The file.
         descriptor: Where it is shown, as it is when the block begins.
+
+    Yields:
+        Says how many bytes of the file were read to be shown; ``None`` when it is not shown.
     """
+    tail = None
     with ExitStack() as processes:
         try:
             tail = _start(processes, ["tail", "-F", "-c", "+0", path], descriptor, None)
@@ -55,9 +60,21 @@ def mirrored(path: str, descriptor: int) -> Iterator[None]:
         except OSError as exc:
             logger.warning("what is captured is not shown in the process's own output: %s", exc)
         try:
-            yield
+            yield lambda: None if tail is None else _position(tail, path)
         finally:
             time.sleep(float(os.environ.get(WAIT_VARIABLE) or 0))
+
+
+def _position(pid: int, path: str) -> int:
+    """How far a process has read a file; 0 when that cannot be seen."""
+    try:
+        for entry in os.scandir(f"/proc/{pid}/fd"):
+            if os.readlink(entry.path) == path:
+                facts = Path(f"/proc/{pid}/fdinfo/{entry.name}").read_text().split()
+                return int(facts[facts.index("pos:") + 1])
+    except (OSError, ValueError):
+        pass  # it has ended, or the system has no /proc
+    return 0
 
 
 def _start(processes: ExitStack, command: list[str], stdout: int, stderr: int | None) -> int:

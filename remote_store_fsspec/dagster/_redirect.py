@@ -26,7 +26,7 @@ from remote_store_fsspec.dagster._overflow import MARGIN, Diversion, watching
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-__all__ = ["mirror_to_file"]
+__all__ = ["mirror_to_file", "tell"]
 
 
 @dataclass(eq=False)
@@ -38,17 +38,22 @@ class _Capture:
         descriptor: What is captured.
         file: Descriptor of the staged file.
         target: Where the output goes: that file, or a pipe while the disk is nearly full.
+        shown: How much of the file was shown where the output would have gone.
+        written: Told now and then that there may be more in the file.
     """
 
     path: str
     descriptor: int
     file: int
     target: int
+    shown: Callable[[], int | None]
+    written: Callable[[int, Callable[[], int | None]], object]
     diversion: Diversion | None = None
     gave_up: bool = False
 
     def watch(self, free: int) -> None:
         """Use a pipe when the disk is nearly full, and nothing when the pipe is broken."""
+        self.written(self.file, self.shown)
         if self.gave_up or (self.diversion is None and free >= MARGIN):
             return
         with _lock:
@@ -89,13 +94,17 @@ class _Stack:
         return self.captures[-1].target if self.captures else self.original
 
 
+_STDERR = 2
 _lock = threading.Lock()
 _stacks: dict[int, _Stack] = {}
 
 
 @contextmanager
 def mirror_to_file(
-    stream: Any, path: str, not_staged: Callable[[int], object] = lambda _: None
+    stream: Any,
+    path: str,
+    not_staged: Callable[[int], object] = lambda _: None,
+    written: Callable[[int, Callable[[], int | None]], object] = lambda _file, _shown: None,
 ) -> Iterator[None]:
     """Append what the process writes to ``stream`` to a file, and show it where it went before.
 
@@ -103,6 +112,7 @@ def mirror_to_file(
         stream: ``sys.stdout`` or ``sys.stderr``; one without a descriptor is left alone.
         path: The file.
         not_staged: Told how many bytes the file's disk had no room for, -1 for an unknown number.
+        written: Given now and then the file's descriptor, and who says how much of it was shown.
     """
     descriptor = _descriptor(stream)
     if not descriptor or should_disable_io_stream_redirect():  # type: ignore[no-untyped-call]
@@ -110,8 +120,8 @@ def mirror_to_file(
         return
     file = os.open(path, os.O_APPEND | os.O_CREAT | os.O_WRONLY, 0o600)
     try:
-        with mirrored(path, descriptor):
-            capture = _Capture(path, descriptor, file, file)
+        with mirrored(path, descriptor) as shown:
+            capture = _Capture(path, descriptor, file, file, shown, written)
             _enter(descriptor, stream, capture)
             try:
                 with watching(capture):
@@ -123,6 +133,16 @@ def mirror_to_file(
                     not_staged(left_out or -1)
     finally:
         os.close(file)
+
+
+def tell(text: str) -> None:
+    """Write a line to the process's own stderr, past whatever captures it: it is not user output."""
+    with _lock:
+        stack = _stacks.get(_STDERR)
+        # A duplicate: a reader that is slow must not keep captures from beginning and ending.
+        descriptor = os.dup(stack.original if stack else _STDERR)
+    with open(descriptor, "wb", buffering=0) as stderr, suppress(OSError):
+        stderr.write(f"{text}\n".encode(errors="backslashreplace"))
 
 
 def _enter(descriptor: int, stream: Any, capture: _Capture) -> None:

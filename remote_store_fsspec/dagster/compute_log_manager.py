@@ -38,7 +38,7 @@ from dagster._serdes import ConfigurableClassData as DagsterData
 
 from remote_store_fsspec.dagster._config import COMPUTE_LOG_FIELDS, masked
 from remote_store_fsspec.dagster._local import StagedLogs
-from remote_store_fsspec.dagster._redirect import mirror_to_file
+from remote_store_fsspec.dagster._redirect import mirror_to_file, tell
 from remote_store_fsspec.dagster._runs import Runs
 from remote_store_fsspec.dagster._subscriptions import LogSubscription, SubscriptionHub
 from remote_store_fsspec.errors import ConfigError, InvalidPathError, UnsupportedOperationError
@@ -217,8 +217,12 @@ class RemoteStoreComputeLogManager(TruncatingCloudStorageComputeLogManager[Any],
         try:
             upload.start()
             with (
-                mirror_to_file(sys.stdout, staged.file("out"), not_staged.append),
-                mirror_to_file(sys.stderr, staged.file("err"), not_staged.append),
+                mirror_to_file(
+                    sys.stdout, staged.file("out"), not_staged.append, upload.thinning().look
+                ),
+                mirror_to_file(
+                    sys.stderr, staged.file("err"), not_staged.append, upload.thinning().look
+                ),
             ):
                 yield self._context(log_key)
         finally:
@@ -342,9 +346,17 @@ class RemoteStoreComputeLogManager(TruncatingCloudStorageComputeLogManager[Any],
         )
 
     def _complain(self, log_key: Sequence[str], text: str, failure: BaseException) -> None:
-        """Say in the run's event log, or else in the process's log, what could not be stored."""
-        if not self._runs.report(log_key, text, failure):
+        """Say in the run's event log, or else in the process's log, what could not be stored.
+
+        Python writes warnings that no handler takes to stderr, which may be captured right now:
+        this one would become part of the log that it speaks of.
+        """
+        if self._runs.report(log_key, text, failure):
+            return
+        if logger.hasHandlers():
             logger.warning("%s", text)
+        else:
+            tell(text)
 
     # Reading
 
@@ -495,6 +507,11 @@ class RemoteStoreComputeLogManager(TruncatingCloudStorageComputeLogManager[Any],
     def staging_folder(self) -> str:
         """Where captures of this configuration wait on this host."""
         return str(self._staging.folder)
+
+    @property
+    def staging_bytes(self) -> int:
+        """Bytes of disk that everything staged there takes, captures under way too."""
+        return self._staging.disk_bytes
 
     def flush(self, *, dry_run: bool = False) -> Iterator[Leftover]:
         """Upload what is left staged on this host, one capture after the other.

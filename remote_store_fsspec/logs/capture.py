@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Final
 
 from remote_store_fsspec.logs.cut import Truncation
 from remote_store_fsspec.logs.keeping import bound_kept, kept_bytes
+from remote_store_fsspec.logs.thinning import Thinning, limit_of
 from remote_store_fsspec.logs.writer import Destination, StreamWriter, retrying
 
 if TYPE_CHECKING:
@@ -67,7 +68,7 @@ class CaptureUpload:
         self._interval = interval
         self._complain = complain
         self._complained: set[type[BaseException]] = set()
-        truncation = self._truncation = size_limit()
+        truncation = self._truncation = limit_of(staged.folder, size_limit())
         self._writers: dict[Stream, StreamWriter] = {
             stream: StreamWriter(
                 destination, staged.log_key, stream, staged.file(stream), truncation
@@ -83,6 +84,10 @@ class CaptureUpload:
     def writers(self) -> Mapping[Stream, StreamWriter]:
         """The writer of each stream."""
         return self._writers
+
+    def thinning(self) -> Thinning:
+        """What bounds the disk that one stream takes while it is captured."""
+        return Thinning(self.staged, self._truncation)
 
     def start(self) -> None:
         """Begin the partial uploads, on one daemon thread."""

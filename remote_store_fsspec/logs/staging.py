@@ -8,7 +8,8 @@ Layout, below the staging directory::
 
     remote-store-fsspec-<uid>/                private to the user
         <destination>/<time>-<key>-<random>/  one folder per capture
-            lock  capture.json  out  err      pending.json once an upload has failed
+            lock  capture.json  out  err      pending.json once an upload has failed,
+                                              limit once a stream was thinned by it
         downloads/                            what the webserver is serving right now
 """
 
@@ -207,6 +208,16 @@ class Staging:
         except ConfigError as exc:
             raise exc.__cause__ or exc from None
         self._private = True
+
+    @property
+    def disk_bytes(self) -> int:
+        """Bytes of disk that everything staged for this destination takes, live captures too."""
+        total = 0
+        for folder, _folders, names in os.walk(self.folder):
+            for name in names:
+                with contextlib.suppress(OSError):
+                    total += os.lstat(os.path.join(folder, name)).st_blocks * 512
+        return total
 
     def names(self) -> list[str]:
         """The capture folders that exist, oldest first, live ones included."""

@@ -14,6 +14,7 @@ from remote_store_fsspec.logs.cut import incomplete_tail
 from remote_store_fsspec.logs.cutshort import closing_line
 from remote_store_fsspec.logs.layout import STREAMS, check_log_key
 from remote_store_fsspec.logs.store import format_cursor, parse_cursor
+from remote_store_fsspec.logs.thinning import limit_of
 from remote_store_fsspec.logs.writer import settled_size
 
 if TYPE_CHECKING:
@@ -192,7 +193,7 @@ def _read_file(
 ) -> tuple[bytes, int] | None:
     """Bytes of a staged stream; ``None`` when it is not here any more."""
     # Beyond the head's share of the limit the stored log will hold other bytes.
-    size = settled_size(path, size_limit())
+    size = settled_size(path, limit_of(path.parent, size_limit()))
     try:
         with path.open("rb") as file:
             file.seek(offset)
@@ -208,7 +209,7 @@ def _read_file(
 
 def _is_too_long(staged: StagedFiles) -> bool:
     """Whether the stored log will hold a marker and a tail that the staged files do not."""
-    limit = size_limit()
+    limit = limit_of(staged.folder, size_limit())
     files = [staged.folder / stream for stream in staged.streams]
     return any(limit.exceeded(file.stat().st_size) for file in files if file.exists())
 

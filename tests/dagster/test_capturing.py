@@ -15,6 +15,7 @@ import pytest
 from dagster._core.storage.compute_log_manager import ComputeIOType
 
 from tests.dagster.home import texts
+from tests.reliability.support import staged_files
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -153,6 +154,26 @@ def test_a_process_that_ignores_signals_captures_and_ends_as_any_other(
     )
     assert done.returncode == code, done.stderr
     assert done.stderr == ""
+
+
+def test_a_warning_about_a_capture_does_not_become_part_of_it(tmp_path: Path) -> None:
+    (tmp_path / "store").mkdir()
+    (tmp_path / "store" / "dagster").write_text("a file where the logs' folder should be")
+    done = _python(
+        """
+        from remote_store_fsspec.logs import capture
+        capture.RETRY_SECONDS = 0.0
+        with manager.capture_logs(["a"]):
+            print("to stderr", file=sys.stderr)
+            manager.on_progress(["a"])
+            print("more", file=sys.stderr)
+        """,
+        tmp_path,
+    )
+    assert done.returncode == 0, done.stderr
+    assert "A partial upload of the log failed and is tried again: " in done.stderr
+    assert "The log could not be stored: " in done.stderr
+    assert staged_files(tmp_path / "staging") == {"a.out": b"", "a.err": b"to stderr\nmore\n"}
 
 
 def test_the_streams_of_one_key_opened_one_after_the_other_are_both_kept(
