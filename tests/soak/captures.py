@@ -67,9 +67,28 @@ def read_ledgers(folder: Path) -> dict[int, Written]:
                 number, event, value = json.loads(line)
             except ValueError:
                 continue  # the last line of a worker that was killed
+            if number is None:
+                continue
             written = found.setdefault(number, Written(False, dict.fromkeys(STREAMS, 0)))
             if event == "ended":
                 written.ended = True
             elif event in STREAMS:
                 written.sizes[event] = value
     return found
+
+
+def is_capturing(ledger: Path) -> bool:
+    """Whether the worker that writes this ledger is in the middle of a capture."""
+    try:
+        with ledger.open("rb") as file:
+            file.seek(max(0, file.seek(0, 2) - 200))
+            _number, event, _value = json.loads(file.read().splitlines()[-1])
+    except (OSError, ValueError, IndexError):
+        return False  # not begun, or in the middle of a line
+    return event not in {"ended", "restarted"}
+
+
+def note_restart(ledger: Path) -> None:
+    """Note that what the ledger speaks of last has ended with its process."""
+    with ledger.open("a") as file:
+        file.write("\n" + json.dumps([None, "restarted", 0]) + "\n")

@@ -1,7 +1,7 @@
 """The soak: many captures from many processes while the way to the stores breaks again and again.
 
 Captures go to S3 and to SFTP through proxies that refuse, reset, hang, lose answers and slow down
-at random; from time to time a worker is killed. At the end the faults stop, what is staged is
+at random; again and again a worker is killed in the middle of a capture. At the end the faults stop, what is staged is
 flushed, and every byte whose write had returned is looked for with boto3 and among the SFTP
 server's files.
 """
@@ -35,7 +35,14 @@ from devservers.proxy import (
     Truncate,
 )
 from remote_store_fsspec.dagster import RemoteStoreComputeLogManager
-from tests.soak.captures import STREAMS, Capture, Written, read_ledgers
+from tests.soak.captures import (
+    STREAMS,
+    Capture,
+    Written,
+    is_capturing,
+    note_restart,
+    read_ledgers,
+)
 
 if TYPE_CHECKING:
     from devservers import Area
@@ -110,7 +117,7 @@ def soak(
     captures: int,
     workers: int,
     seconds: float,
-    kill_every: float = 30.0,
+    kill_every: float = 10.0,
     seed: int | None = None,
 ) -> Result:
     """Run it.
@@ -119,7 +126,7 @@ def soak(
         captures: How many in all.
         workers: Processes that share them.
         seconds: Over how long they begin.
-        kill_every: Mean seconds between two kills of a worker.
+        kill_every: Mean seconds between two kills of a worker that is capturing.
         seed: Of the faults' choice; random when not given.
     """
     chance = random.Random(seed)  # noqa: S311 - to be repeated
@@ -183,7 +190,6 @@ def _plans(
         mine = range(worker, captures, workers)
         plan = {
             "folder": str(folder),
-            "ledger": str(folder / f"ledger-{worker}"),
             "managers": configs,
             "begun": time.time(),
             "captures": [
@@ -192,9 +198,14 @@ def _plans(
             ],
         }
         path = folder / f"plan-{worker}.json"
+        plan["ledger"] = str(_ledger(path))
         path.write_text(json.dumps(plan))
         plans.append(path)
     return plans
+
+
+def _ledger(plan: Path) -> Path:
+    return plan.with_name(f"ledger-{plan.stem}")
 
 
 def _start(plan: Path) -> subprocess.Popen[bytes]:
@@ -217,14 +228,17 @@ def _work(plans: list[Path], chance: random.Random, kill_every: float, seconds: 
     try:
         while running:
             time.sleep(0.2)
-            if kill_at < time.monotonic() < until:
-                running[chance.choice(list(running))].kill()
+            now = time.monotonic()
+            capturing = [p for p in running if is_capturing(_ledger(p))] if now > kill_at else []
+            if capturing and now < until:
+                running[chance.choice(capturing)].kill()
                 kill_at = time.monotonic() + chance.uniform(0.5, 1.5) * kill_every
             for plan, process in list(running.items()):
                 code = process.poll()
                 if code == 0:
                     del running[plan]
                 elif code is not None and code < 0:
+                    note_restart(_ledger(plan))
                     running[plan] = _start(plan)
                 elif code is not None:
                     said = plan.with_suffix(".log").read_bytes()[-3000:].decode(errors="replace")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import logging
 import os
 import random
 import sys
@@ -20,8 +19,6 @@ DESCRIPTORS = {"out": 1, "err": 2}
 def main(plan_file: str) -> None:
     """Work through a plan that `tests.soak.run` wrote."""
     plan: dict[str, Any] = json.loads(Path(plan_file).read_text())
-    # Warnings go to a file: on the captured stderr they would become part of the logs.
-    logging.basicConfig(filename=f"{plan_file}.warnings", level=logging.WARNING)
     done = read_ledgers(Path(plan["folder"]))
     managers = {
         store: RemoteStoreComputeLogManager(**config) for store, config in plan["managers"].items()
