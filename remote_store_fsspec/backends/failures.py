@@ -6,6 +6,7 @@ import asyncio
 import errno
 import logging
 import socket
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from remote_store_fsspec.errors import (
@@ -21,6 +22,7 @@ from remote_store_fsspec.errors import (
     StoreUnavailableError,
     UnsupportedOperationError,
 )
+from remote_store_fsspec.secrets import scrub_known
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -90,10 +92,10 @@ def builtin_error(exc: BaseException) -> type[StoreError]:
 
 
 def forget_frames(exc: BaseException | None) -> None:
-    """Let go of the frames of a library's exceptions: their locals hold credentials.
+    """Let go of the frames of a library's exceptions, and of the secrets in their words.
 
-    Whoever captures locals with a traceback would publish them. The frames' places, without
-    locals, are in the log at level DEBUG.
+    Frames hold credentials in their locals, and whoever captures those with a traceback would
+    publish them. The frames' places, without locals, are in the log at level DEBUG.
     """
     if exc is None:
         return
@@ -105,4 +107,26 @@ def forget_frames(exc: BaseException | None) -> None:
         if link is not None and id(link) not in met:
             met.add(id(link))
             link.__traceback__ = None
+            _forget_secrets(link)
             chain += [link.__cause__, link.__context__]
+
+
+def _forget_secrets(exc: BaseException) -> None:
+    """Take known secrets out of what an exception says: URLs with a token, for example."""
+    if _is_clean(exc):
+        return
+    exc.args = tuple(
+        argument if _is_clean(argument) else scrub_known(str(argument)) for argument in exc.args
+    )
+    if _is_clean(exc):
+        return
+    # It makes its words from attributes; only its class can be told to say others.
+    words = scrub_known(str(exc))
+    said = {"__str__": lambda _: words, "__repr__": lambda _: words}
+    kind = type(exc)
+    with suppress(TypeError):  # a class written in C keeps its own
+        exc.__class__ = type(kind.__name__, (kind,), {"__module__": kind.__module__, **said})
+
+
+def _is_clean(value: object) -> bool:
+    return all(scrub_known(text) == text for text in (str(value), repr(value)))

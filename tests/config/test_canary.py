@@ -1,156 +1,28 @@
 """A secret planted in every option of every backend, and every place searched for it.
 
-Searched, for each: ``repr`` and ``str`` of the location, its target and its filesystem,
-``describe()``, ``display_url``, ``to_json()``, ``storage_options``, the instance cache's
-keys, formatted tracebacks with captured locals, log records at every level of ours and at
-INFO and above of the storage libraries; for references to the environment and named stores
-also pickles and the command lines of child processes.
+The places are :data:`tests.config.canary.PLACES`.
 """
 
 from __future__ import annotations
 
-import json
 import logging
 import multiprocessing
 import pickle
-import traceback
+import re
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-import asyncssh
 import pytest
+from google.oauth2.credentials import Credentials
 
+from devservers.proxy import Reset, Status
 from remote_store_fsspec.errors import RemoteStoreError
 from remote_store_fsspec.filesystem import RemoteStoreFileSystem
 from remote_store_fsspec.location import resolve_location
 from remote_store_fsspec.options import BACKEND_TYPES
+from tests.config.canary import CANARY, HIDDEN, OBJECTS, PLACES, PLANTED, backend, clean, trace_of
 
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-CANARY = "canary7f3e9b1cdeadbeef"
-_KEY = asyncssh.generate_private_key("ssh-ed25519")
-PEM = _KEY.export_private_key("pkcs8-pem").decode()
-PEM_BODY = PEM.splitlines()[1][:24]
-HIDDEN = (CANARY, PEM_BODY)
-
-_S3 = {"bucket": "logs", "endpoint_url": "http://127.0.0.1:1", "retry": {"max_attempts": 1}}
-_AZURE = {"container": "logs", "account_url": "http://127.0.0.1:1/acc"}
-_SFTP = {"host": "127.0.0.1", "port": 1, "host_key_policy": "auto"}
-_CONNECTION = (
-    "DefaultEndpointsProtocol=http;AccountName=acc;"
-    f"AccountKey={CANARY};BlobEndpoint=http://127.0.0.1:1/acc;"
-)
-
-
-def _backend(backend_type: str, **options: Any) -> dict[str, Any]:
-    bases: dict[str, dict[str, Any]] = {"s3": _S3, "azure": _AZURE, "sftp": _SFTP}
-    return {
-        "backend_type": backend_type,
-        "backend_options": {**bases[backend_type], **options},
-    }
-
-
-PLANTED: dict[str, dict[str, Any]] = {
-    "s3.key": _backend("s3", key=CANARY, secret=CANARY),
-    "s3.endpoint_url": _backend("s3", endpoint_url=f"http://me:{CANARY}@127.0.0.1:1"),
-    "s3.client_options.token": _backend(
-        "s3", key=CANARY, secret=CANARY, client_options={"token": CANARY}
-    ),
-    "s3.client_options.client_kwargs": _backend(
-        "s3",
-        client_options={
-            "client_kwargs": {
-                "aws_access_key_id": CANARY,
-                "aws_secret_access_key": CANARY,
-                "aws_session_token": CANARY,
-            }
-        },
-    ),
-    "s3.client_options.s3_additional_kwargs": _backend(
-        "s3",
-        key=CANARY,
-        secret=CANARY,
-        client_options={"s3_additional_kwargs": {"SSECustomerKey": CANARY}},
-    ),
-    "s3.client_options.config_kwargs": _backend(
-        "s3",
-        key=CANARY,
-        secret=CANARY,
-        client_options={"config_kwargs": {"proxies": {"http": f"http://me:{CANARY}@127.0.0.1:1"}}},
-    ),
-    "azure.account_key": _backend("azure", account_key=CANARY),
-    "azure.sas_token": _backend("azure", sas_token=f"sv=1&sig={CANARY}"),
-    "azure.connection_string": _backend("azure", connection_string=_CONNECTION),
-    "sftp.password": _backend("sftp", password=CANARY),
-    "sftp.pkey": _backend("sftp", pkey=PEM),
-    "sftp.connect_kwargs.passphrase": _backend(
-        "sftp",
-        pkey=_KEY.export_private_key("pkcs8-pem", CANARY).decode(),
-        connect_kwargs={"passphrase": CANARY},
-    ),
-    "url user": {"url": f"sftp://me:{CANARY}@127.0.0.1:1/x", "storage_options": {}},
-    "url user of ftp": {"url": f"ftp://me:{CANARY}@127.0.0.1:1/x", "storage_options": {}},
-    "url chain": {"url": f"dir://x::ftp://me:{CANARY}@127.0.0.1:1/x", "storage_options": {}},
-    "storage_options of s3": {
-        "url": "s3://logs",
-        "storage_options": {"key": CANARY, "secret": CANARY, "token": CANARY},
-    },
-    "storage_options of azure": {
-        "url": "abfs://logs",
-        "storage_options": {"account_name": "acc", "account_key": CANARY},
-    },
-    "storage_options of azure, service principal": {
-        "url": "abfs://logs",
-        "storage_options": {
-            "account_name": "acc",
-            "tenant_id": "t",
-            "client_id": "c",
-            "client_secret": CANARY,
-        },
-    },
-    "storage_options of sftp": {
-        "url": "sftp://127.0.0.1:1/x",
-        "storage_options": {"username": "me", "password": CANARY, "passphrase": CANARY},
-    },
-    "storage_options of gcs": {
-        "url": "gs://logs",
-        "storage_options": {"token": json.dumps({"private_key": CANARY})},
-    },
-    "storage_options of webdav": {
-        "url": "webdav://logs",
-        "storage_options": {"base_url": "http://127.0.0.1:1", "auth": ["me", CANARY]},
-    },
-    "storage_options of a chain": {
-        "url": "dir://x::ftp://127.0.0.1:1/x",
-        "storage_options": {"ftp": {"username": "me", "password": CANARY}},
-    },
-    "headers": {
-        "url": "webdav://logs",
-        "storage_options": {
-            "base_url": "http://127.0.0.1:1",
-            "headers": {"Authorization": f"Bearer {CANARY}", "X-Other": CANARY},
-        },
-    },
-}
-
-
-def clean(place: str, shown: object) -> None:
-    for secret in HIDDEN:
-        assert secret not in str(shown), f"shown in {place}"
-
-
-def trace_of(error: BaseException | None) -> Iterator[str]:
-    """What a crash reporter shows: the chain of causes, with the locals of our own frames.
-
-    The frames of the storage libraries hold the secrets they work with, whoever calls them.
-    """
-    while error is not None:
-        yield "".join(traceback.format_exception_only(error))
-        for frame, _ in traceback.walk_tb(error.__traceback__):
-            if "remote_store_fsspec" in frame.f_code.co_filename:
-                yield from (f"{frame.f_code.co_name}: {item!r}" for item in frame.f_locals.values())
-        error = error.__cause__ or error.__context__
+ROOT = Path(__file__).parents[2]
 
 
 @pytest.mark.parametrize("name", list(PLANTED))
@@ -159,19 +31,11 @@ def test_a_planted_secret_is_shown_nowhere(name: str, caplog: pytest.LogCaptureF
     caplog.set_level(logging.INFO)
     config = PLANTED[name]
     location = resolve_location(**config)
-    for place, shown in {
-        "repr": repr(location),
-        "str": str(location),
-        "format": f"{location}",
-        "describe": location.describe(),
-        "display_url": location.display_url,
-        "variables": location.variables,
-        "keywords' repr": repr(location.keywords()),
-    }.items():
-        clean(place, shown)
+    clean("repr", repr(location), repr(location.keywords()))
+    clean("str", str(location), f"{location}")
+    clean("description", location.describe(), location.display_url, location.variables)
     target = location.target()
-    clean("repr of the target", repr(target))
-    clean("the target's display_url", target.display_url)
+    clean("description", repr(target), target.display_url)
     assert any(secret in repr(_revealed(target)) for secret in HIDDEN), "it arrives where it must"
     clean("log records", caplog.text)
 
@@ -185,6 +49,20 @@ def _revealed(target: Any) -> list[Any]:
     return [dict(target.options), target.url, keys]
 
 
+def search(fs: RemoteStoreFileSystem) -> None:
+    clean("repr", repr(fs))
+    clean("str", str(fs), f"{fs}")
+    clean("fsspec", fs.storage_options, fs.storage_args, fs.fsid, list(type(fs)._cache))
+    clean("fsspec", fs.unstrip_protocol("a/b"), fs.display_url("a/b"))
+
+
+def search_failure(fs: RemoteStoreFileSystem) -> None:
+    with pytest.raises(RemoteStoreError) as caught:
+        fs.cat_file("a/b")
+    clean("error", caught.value, repr(caught.value))
+    clean("traceback", *trace_of(caught.value))
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("name", list(PLANTED))
 def test_a_planted_secret_is_not_shown_by_the_filesystem_nor_by_its_failure(
@@ -193,24 +71,71 @@ def test_a_planted_secret_is_not_shown_by_the_filesystem_nor_by_its_failure(
     caplog.set_level(logging.INFO)
     fs = RemoteStoreFileSystem(**PLANTED[name], timeout=3.0)
     try:
-        for place, shown in {
-            "repr": repr(fs),
-            "str": str(fs),
-            "to_json": fs.to_json(),
-            "storage_options": fs.storage_options,
-            "storage_args": fs.storage_args,
-            "fsid": fs.fsid,
-            "display_url": fs.display_url("a/b"),
-            "unstrip_protocol": fs.unstrip_protocol("a/b"),
-            "instance cache": list(type(fs)._cache),
-        }.items():
-            clean(place, shown)
+        search(fs)
+        clean("fsspec", fs.to_json())
+        # A request of the others would leave this machine.
         if "gcs" not in name and "storage_options of" not in name:
-            with pytest.raises(RemoteStoreError) as caught:
-                fs.cat_file("a/b")
-            clean("the error", caught.value)
-            for shown in trace_of(caught.value):
-                clean("the chain of causes and our locals", shown)
+            search_failure(fs)
+        clean("log records", caplog.text)
+    finally:
+        fs.close()
+
+
+@pytest.mark.parametrize("name", list(OBJECTS))
+def test_a_credential_that_shows_its_secret_is_not_asked_to(
+    name: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO)
+    location = resolve_location(**OBJECTS[name])
+    clean("objects", repr(location), location.describe(), repr(location.target()))
+    fs = RemoteStoreFileSystem(**OBJECTS[name], timeout=3.0)
+    try:
+        search(fs)
+        clean("objects", repr(fs), fs.storage_options, fs.to_json())
+        with pytest.raises(RemoteStoreError) as caught:
+            fs.cat_file("a/b")
+        clean("objects", caught.value, repr(caught.value), *trace_of(caught.value))
+        clean("log records", caplog.text)
+    finally:
+        fs.close()
+
+
+@pytest.mark.server
+@pytest.mark.parametrize(
+    "fault",
+    [Status(401), Status(403), Status(404), Status(503, CANARY.encode()), Reset()],
+    ids=["401", "403", "404", "503", "reset"],
+)
+def test_the_token_of_a_failing_request_to_google_is_shown_nowhere(
+    gcs_area: Any, proxied: Any, fault: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO)
+    proxy = proxied(gcs_area)
+    config = gcs_area.url_config(via=proxy)
+    config["storage_options"]["token"] = Credentials(CANARY)  # type: ignore[no-untyped-call]
+    fs = RemoteStoreFileSystem(**config, timeout=10.0)
+    try:
+        search(fs)
+        fs.pipe_file("a/b", b"it is taken")
+        clean("store", *map(gcs_area.raw.read, gcs_area.raw.keys()))
+        with proxy.fault(fault) as rule:
+            search_failure(fs)
+            assert rule.hits
+        clean("log records", caplog.text)
+    finally:
+        fs.close()
+
+
+def test_a_token_that_google_cannot_be_asked_about_is_shown_nowhere(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    # gcsfs sends a plain token in a URL, and requests quotes the URL when that fails.
+    monkeypatch.setenv("HTTPS_PROXY", "http://127.0.0.1:1")
+    caplog.set_level(logging.INFO)
+    fs = RemoteStoreFileSystem(url="gs://logs", storage_options={"token": CANARY}, timeout=10.0)
+    try:
+        search(fs)
+        search_failure(fs)
         clean("log records", caplog.text)
     finally:
         fs.close()
@@ -225,12 +150,12 @@ def test_a_reference_to_the_environment_keeps_pickles_and_json_clean(
         monkeypatch.setenv(variable, value)
     location = resolve_location(**config)
     location.target()
-    clean("pickle of the location", pickle.dumps(location))
+    clean("pickle", pickle.dumps(location))
     assert not location.holds_secrets
     fs = RemoteStoreFileSystem(**config, timeout=3.0)
     try:
-        clean("pickle of the filesystem", pickle.dumps(fs))
-        clean("to_json", fs.to_json())
+        clean("pickle", pickle.dumps(fs))
+        clean("fsspec", fs.to_json())
         again = pickle.loads(pickle.dumps(fs))
         assert again.location == location
         assert again.location.target().display_url == location.display_url
@@ -258,7 +183,7 @@ def _with_references(config: dict[str, Any]) -> tuple[dict[str, Any], dict[str, 
 
 def test_two_passwords_never_share_an_instance() -> None:
     def opened(password: str) -> RemoteStoreFileSystem:
-        config = _backend("sftp", password=password)
+        config = backend("sftp", password=password)
         return pickle.loads(pickle.dumps(RemoteStoreFileSystem(**config)))
 
     first, second = opened("first-password"), opened("second-password")
@@ -279,7 +204,7 @@ def test_a_child_process_gets_the_secret_and_its_command_line_does_not(
 ) -> None:
     monkeypatch.setenv("CANARY_PASSWORD", CANARY)
     if how == "environment":
-        config = _backend("sftp", password={"env": "CANARY_PASSWORD"})
+        config = backend("sftp", password={"env": "CANARY_PASSWORD"})
     else:
         file = tmp_path / "stores.toml"
         file.write_text(
@@ -288,7 +213,7 @@ def test_a_child_process_gets_the_secret_and_its_command_line_does_not(
         )
         config = {"url": "remote-store://logs", "storage_options": {"config": str(file)}}
     fs = RemoteStoreFileSystem(**config)
-    clean("the pickle that is handed over", pickle.dumps(fs))
+    clean("pickle", pickle.dumps(fs))
     context = multiprocessing.get_context("spawn")
     queue = context.Queue()
     child = context.Process(target=_report, args=(fs, queue))
@@ -296,7 +221,7 @@ def test_a_child_process_gets_the_secret_and_its_command_line_does_not(
     password, command_line = queue.get(timeout=60)
     child.join(60)
     assert password == CANARY
-    clean("the child's command line", command_line)
+    clean("multiprocessing", command_line)
 
 
 def test_every_option_that_can_hold_a_secret_is_planted() -> None:
@@ -304,5 +229,23 @@ def test_every_option_that_can_hold_a_secret_is_planted() -> None:
 
     for backend_type, cls in BACKEND_TYPES.items():
         for option in cls.fields():
-            if is_sensitive(option) and option not in ("secret", "credential"):
-                assert f"{backend_type.removesuffix('-pyarrow')}.{option}" in PLANTED
+            if is_sensitive(option) and option != "secret":
+                assert f"{backend_type.removesuffix('-pyarrow')}.{option}" in {**PLANTED, **OBJECTS}
+
+
+def test_every_place_is_searched() -> None:
+    texts = [path.read_text("utf-8") for path in Path(__file__).parent.glob("test_canary*.py")]
+    searched = set(re.findall(r'clean\(\s*"([^"]+)"', "".join(texts)))
+    assert searched == set(PLACES)
+
+
+def test_the_page_lists_the_places_and_the_options() -> None:
+    page = (ROOT / "docs/reference/secrets.md").read_text("utf-8")
+    sections = dict(re.findall(r"^## (.+?)\n(.*?)(?=^## |\Z)", page, re.MULTILINE | re.DOTALL))
+
+    def listed(section: str) -> list[str]:
+        items = re.findall(r"^\* (.+(?:\n  .+)*)", sections[section], re.MULTILINE)
+        return [" ".join(item.split()) for item in items]
+
+    assert listed("Where it is looked for") == list(PLACES.values())
+    assert listed("Where it is planted") == [*PLANTED, *OBJECTS]
