@@ -8,10 +8,12 @@ import subprocess
 import sys
 from typing import TYPE_CHECKING, Any
 
+import dagster as dg
 import pytest
 
 from remote_store_fsspec.errors import ConfigError, MissingExtraError
 from remote_store_fsspec.location import resolve_location
+from tests.dagster.home import Home
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -517,6 +519,7 @@ import socket, sys
 def refuse(*args, **kwargs): raise AssertionError("the network was touched")
 socket.socket.connect = socket.getaddrinfo = refuse
 from remote_store_fsspec.location import resolve_location
+from tests.dagster.home import Home
 resolve_location(backend_type="s3", backend_options={"bucket": "b"}).display_url
 resolve_location(backend_type="azure", backend_options={"container": "c", "account_name": "a"})
 resolve_location(backend_type="sftp", backend_options={"host": "h"}).describe()
@@ -566,3 +569,53 @@ def test_a_storage_that_is_only_read_is_refused_for_logs_with_the_reason(
 )
 def test_a_storage_that_can_be_written_is_accepted_for_logs(config: dict[str, Any]) -> None:
     resolve_location(**config).require(purpose="compute logs")
+
+
+DAGSTER_YAML: list[tuple[str, dict[str, Any], tuple[str, ...]]] = [
+    ("wrong field", {"backend_type": "s3", "buckett": "b"}, ("buckett", "Expected")),
+    ("wrong type of a field", {"url": "memory://x", "upload_interval": "often"}, ("interval",)),
+    ("neither", {}, ("backend_type", "url")),
+    ("both", {"backend_type": "s3", "url": "s3://b"}, ("remove one",)),
+    ("missing bucket", {"backend_type": "s3"}, ("backend_options.bucket is missing",)),
+    (
+        "unknown option",
+        {"backend_type": "s3", "backend_options": {**S3, "endpoint": CANARY}},
+        ("backend_options.endpoint", "'endpoint_url'"),
+    ),
+    (
+        "half a pair",
+        {"backend_type": "s3", "backend_options": {**S3, "key": CANARY}},
+        ("backend_options.secret is missing", "both"),
+    ),
+    (
+        "unset variable",
+        {"backend_type": "s3", "backend_options": {**S3, "key": {"env": "T_NOT_SET"}}},
+        ("backend_options.key", "T_NOT_SET", "set it"),
+    ),
+    (
+        "a directory that cannot be created",
+        {"backend_type": "local", "backend_options": {"root": "/proc/nowhere/logs"}},
+        ("backend_options.root", "cannot be created", "name another"),
+    ),
+    (
+        "a place that is only read",
+        {"url": "https://host/logs"},
+        ("compute logs", "name a storage that can be written"),
+    ),
+]
+
+
+@pytest.mark.parametrize(
+    ("config", "words"), [row[1:] for row in DAGSTER_YAML], ids=[row[0] for row in DAGSTER_YAML]
+)
+def test_a_mistake_in_dagster_yaml_is_named_when_the_log_manager_is_loaded(
+    config: dict[str, Any], words: tuple[str, ...], tmp_path: Path
+) -> None:
+    home = Home(tmp_path / "home", {**config, "local_dir": str(tmp_path / "staging")})
+    with home.instance() as instance, pytest.raises(Exception) as caught:  # noqa: PT011 - of both
+        _ = instance.compute_log_manager
+    assert isinstance(caught.value, (ConfigError, dg.DagsterInvalidConfigError))
+    message = str(caught.value)
+    assert CANARY not in message
+    for word in words:
+        assert word in message

@@ -54,6 +54,9 @@ def _place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HOME", str(tmp_path))
     (tmp_path / ".ssh").mkdir()
     (tmp_path / ".ssh/known_hosts").write_text(VALUES["SSH_HOST_KEY"])
+    (tmp_path / ".ssh/config").write_text(
+        "Host files\n  HostName files.example\n  ProxyJump me@jump.example\n"
+    )
     (tmp_path / "ca.pem").write_text("x")
     KEY.write_private_key("id_ed25519")
     (tmp_path / "aws").write_text("[profile logging]\nregion = eu-west-3\n")
@@ -85,7 +88,7 @@ def seen(target: Target) -> dict[str, Any]:
                 sync(get_loop(), lambda coroutine=closing: coroutine)
         return {"url": inner.service_client.url, "credential": type(inner.credential).__name__}
     if target.protocol == "sftp":
-        options = asyncssh.SSHClientConnectionOptions(**target.options)
+        options = asyncssh.SSHClientConnectionOptions(**{"config": (), **target.options})
         keys = [pair.public_data for pair in options.client_keys or []]
         return {
             "host": options.host,
@@ -144,6 +147,7 @@ EXPECTED: list[tuple[str, str, dict[str, Any]]] = [
     ("sftp", "/srv/logs", {"host": "files.example", "password": None}),
     ("sftp", "/", {"password": f"{CANARY}-SSH_PASSWORD", "keys": []}),
     ("sftp", "/srv/logs", {"tunnel": "me@jump.example", "user": "dagster"}),
+    ("sftp", "/srv/logs", {"host": "files.example", "tunnel": "me@jump.example"}),
     ("sftp", "/", {"known_hosts": "known_hosts"}),
     ("file", "{place}/logs", {}),
     ("ftp", "/logs", {"username": "dagster", "port": 21, "host": "files.example"}),

@@ -6,6 +6,9 @@ import asyncio
 import base64
 import gc
 import json
+import os
+import subprocess
+import sys
 import warnings
 from typing import TYPE_CHECKING, Any
 
@@ -644,3 +647,27 @@ def test_a_url_checks_the_servers_host_key_unless_told_not_to() -> None:
     assert options.known_hosts is not None
     blind = resolve_location(url="sftp://h/x", storage_options={"known_hosts": None}).target()
     assert blind.options["known_hosts"] is None
+
+
+def test_fsspecs_variables_and_files_are_honoured_from_the_start_of_a_process(
+    tmp_path: Path,
+) -> None:
+    (tmp_path / "mine.json").write_text(json.dumps({"s3": {"endpoint_url": "http://file"}}))
+    script = (
+        "from remote_store_fsspec.filesystem import RemoteStoreFileSystem\n"
+        "fs = RemoteStoreFileSystem(url='s3://b')\n"
+        "options = fs.location.target().options\n"
+        "print(options['endpoint_url'], options['profile'])\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script],
+        env={
+            **os.environ,
+            "FSSPEC_CONFIG_DIR": str(tmp_path),
+            "FSSPEC_S3_PROFILE": "from-env",
+        },
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.stdout.split() == ["http://file", "from-env"], done.stderr
