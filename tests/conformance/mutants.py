@@ -15,6 +15,7 @@ from fsspec.implementations.local import LocalFileSystem
 from conformance import FilesystemSpec
 from conformance.spec import Opened
 from remote_store_fsspec.filesystem import RemoteStoreFileSystem
+from tests.conformance.blunt_mutants import BLUNT, Unconfined
 
 PAGE = 1000
 
@@ -265,7 +266,7 @@ MUTANTS: dict[str, type[Any]] = {
     if isinstance(kind, type)
     and issubclass(kind, RemoteStoreFileSystem)
     and kind is not RemoteStoreFileSystem
-}
+} | BLUNT
 
 
 @dataclasses.dataclass(frozen=True)
@@ -278,6 +279,11 @@ class MutantSpec(FilesystemSpec):
         """The mutant below the same root."""
         return Opened(MUTANTS[self.mutant](**self._ours(self.root_path), **extra), "")
 
+    def confined(self, folder: str) -> Any:
+        """The mutant below a root of its own."""
+        below = self._ours(posixpath.join(self.root_path, folder))
+        return MUTANTS[self.mutant](**below, skip_instance_cache=True)
+
 
 @dataclasses.dataclass(frozen=True)
 class LeakySpec(FilesystemSpec):
@@ -286,3 +292,12 @@ class LeakySpec(FilesystemSpec):
     def confined(self, folder: str) -> Any:
         """A root that `..` leaves."""
         return Leaky(posixpath.join(self.local_folder() or "", folder))
+
+
+@dataclasses.dataclass(frozen=True)
+class UnconfinedSpec(FilesystemSpec):
+    """Our filesystem, but confined to no root at all."""
+
+    def confined(self, folder: str) -> Any:
+        """A prefix before each path."""
+        return Unconfined(posixpath.join(self.local_folder() or "", folder))
