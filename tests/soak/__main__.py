@@ -14,7 +14,7 @@ def main() -> int:
     parser.add_argument("--captures", type=int, default=500)
     parser.add_argument("--workers", type=int, default=8)
     parser.add_argument("--seconds", type=float, default=600.0)
-    parser.add_argument("--kill-every", type=float, default=10.0)
+    parser.add_argument("--kill-one-in", type=int, default=9)
     parser.add_argument("--seed", type=int, default=None)
     result = soak(**vars(parser.parse_args()))
     for problem in result.problems:

@@ -77,15 +77,15 @@ def read_ledgers(folder: Path) -> dict[int, Written]:
     return found
 
 
-def is_capturing(ledger: Path) -> bool:
-    """Whether the worker that writes this ledger is in the middle of a capture."""
+def under_way(ledger: Path) -> int | None:
+    """The capture that the worker of this ledger is in the middle of."""
     try:
         with ledger.open("rb") as file:
             file.seek(max(0, file.seek(0, 2) - 200))
-            _number, event, _value = json.loads(file.read().splitlines()[-1])
+            number, event, _value = json.loads(file.read().splitlines()[-1])
     except (OSError, ValueError, IndexError):
-        return False  # not begun, or in the middle of a line
-    return event not in {"ended", "restarted"}
+        return None  # not begun, or in the middle of a line
+    return None if number is None or event == "ended" else int(number)
 
 
 def note_restart(ledger: Path) -> None:

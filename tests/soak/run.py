@@ -39,9 +39,9 @@ from tests.soak.captures import (
     STREAMS,
     Capture,
     Written,
-    is_capturing,
     note_restart,
     read_ledgers,
+    under_way,
 )
 
 if TYPE_CHECKING:
@@ -117,7 +117,7 @@ def soak(
     captures: int,
     workers: int,
     seconds: float,
-    kill_every: float = 10.0,
+    kill_one_in: int = 9,
     seed: int | None = None,
 ) -> Result:
     """Run it.
@@ -126,7 +126,7 @@ def soak(
         captures: How many in all.
         workers: Processes that share them.
         seconds: Over how long they begin.
-        kill_every: Mean seconds between two kills of a worker that is capturing.
+        kill_one_in: Of about so many captures the process of one is killed.
         seed: Of the faults' choice; random when not given.
     """
     chance = random.Random(seed)  # noqa: S311 - to be repeated
@@ -155,7 +155,7 @@ def soak(
         for breaker in breakers:
             breaker.start()
         try:
-            _work(plans, chance, kill_every, seconds)
+            _work(plans, chance, kill_one_in)
         finally:
             stop.set()
             for breaker in breakers:
@@ -220,19 +220,21 @@ def _start(plan: Path) -> subprocess.Popen[bytes]:
         )
 
 
-def _work(plans: list[Path], chance: random.Random, kill_every: float, seconds: float) -> None:
+def _work(plans: list[Path], chance: random.Random, kill_one_in: int) -> None:
     """Run the workers, killing one now and then, until every plan is worked through."""
     running = {plan: _start(plan) for plan in plans}
-    until = time.monotonic() + seconds
-    kill_at = time.monotonic() + kill_every
+    victim = 0
     try:
         while running:
             time.sleep(0.2)
-            now = time.monotonic()
-            capturing = [p for p in running if is_capturing(_ledger(p))] if now > kill_at else []
-            if capturing and now < until:
-                running[chance.choice(capturing)].kill()
-                kill_at = time.monotonic() + chance.uniform(0.5, 1.5) * kill_every
+            # Not each time: later looks find a capture at its end, or at its upload.
+            if chance.random() < 0.5:
+                alive = [plan for plan, process in running.items() if process.poll() is None]
+                numbers = {plan: under_way(_ledger(plan)) for plan in alive}
+                due = [plan for plan, at in numbers.items() if at is not None and at >= victim]
+                if due:
+                    running[chance.choice(due)].kill()
+                    victim += chance.randint(1, 2 * kill_one_in - 1)
             for plan, process in list(running.items()):
                 code = process.poll()
                 if code == 0:

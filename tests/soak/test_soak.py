@@ -11,7 +11,7 @@ from tests.soak.run import soak
 @pytest.mark.slow
 @pytest.mark.timeout(240)
 def test_no_byte_is_lost_while_stores_fail_and_processes_are_killed() -> None:
-    result = soak(captures=20, workers=2, seconds=12, kill_every=3)
+    result = soak(captures=20, workers=2, seconds=12, kill_one_in=4)
     assert result.problems == [], str(result)
     assert (result.lost, result.kept) == (0, 0), str(result)
     assert result.captures == 20
