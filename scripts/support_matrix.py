@@ -1,11 +1,13 @@
 """Write docs/support-matrix.md: the conformance harness run on ours and on everybody else's.
 
-    python scripts/support_matrix.py                 every column, then the page (half an hour)
+    python scripts/support_matrix.py                 the columns that have no result yet, then the page
+    python scripts/support_matrix.py --again         every column anew
     python scripts/support_matrix.py --only s3fs     one column again, then the page
     python scripts/support_matrix.py --render        the page from the results of earlier runs
 
-Each column runs in a process of its own: some libraries hang, or do not let Python end. Results are
-kept below build/support-matrix.
+Each column runs in a process of its own, two at a time: some libraries hang, or do not let Python
+end. A column's time is limited; the cases that did not come to their turn are written down as such.
+Results are kept below build/support-matrix, so a run that was broken off goes on where it stopped.
 """
 
 from __future__ import annotations
@@ -18,7 +20,9 @@ import os
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from pathlib import Path
 from typing import Any
 
@@ -65,9 +69,16 @@ TIMEOUT = 3.0
 """Seconds that a filesystem is told to wait for one request."""
 CASE_SECONDS = 90.0
 """Limit of one case: a library that needs longer is written down as not answering."""
-COLUMN_SECONDS = 3600
+COLUMN_SECONDS = 900.0
+"""Limit of one column: no case begins after it."""
+GRACE_SECONDS = 2 * CASE_SECONDS + 120
+"""What the last case and the tidying up of a column may take beyond its limit."""
+AT_ONCE = 2
 FILESYSTEM_SIZES = Sizes(objects=1100, megabytes=32, steps=400, names=40, seconds=1.0)
+# Google's emulator takes a quarter of a second for each object it holds, beyond some hundreds.
+SMALLER = {"gs": dataclasses.replace(FILESYSTEM_SIZES, objects=250, steps=200, names=25)}
 MANAGER_SIZES = Sizes(objects=1100)
+SMALLER_MANAGER = {"gs": Sizes(objects=250)}
 
 # How each raw library is told to give up in time, in its own words, so that it is not measured by
 # defaults that its users change. A library without such options has none here.
@@ -166,7 +177,8 @@ def filesystem(column: Column, area: Area, proxy: Proxy | None) -> FilesystemSub
         patient = spec(proxy)
         hasty = patient if patient.raw else dataclasses.replace(patient, timeout=TIMEOUT)
         faults = ProxyFaults(patient, proxy, hasty=hasty, timeout=TIMEOUT)
-    return FilesystemSubject(spec(None), sizes=FILESYSTEM_SIZES, faults=faults)
+    sizes = SMALLER.get(column.storage, FILESYSTEM_SIZES)
+    return FilesystemSubject(spec(None), sizes=sizes, faults=faults)
 
 
 def manager(column: Column, area: Area, proxy: Proxy | None) -> Any:
@@ -179,37 +191,65 @@ def manager(column: Column, area: Area, proxy: Proxy | None) -> Any:
         column.target, area, via, ours=column.target == OURS
     )
     faults = None if proxy is None else ProxyFaults(make(proxy), proxy)
-    return ManagerSubject(make(None), sizes=MANAGER_SIZES, faults=faults)
+    sizes = SMALLER_MANAGER.get(column.storage, MANAGER_SIZES)
+    return ManagerSubject(make(None), sizes=sizes, faults=faults)
 
 
 def measure(column: Column) -> None:
-    """Run every case on one column and keep what they said."""
+    """Run every case on one column, as far as its time goes, and keep what they said."""
     contract: tuple[type[Any], ...] = FILESYSTEM_CONTRACT
     if column.kind == "manager":
         from conformance.managers import MANAGER_CONTRACT
 
         contract = MANAGER_CONTRACT
+    over = time.monotonic() + COLUMN_SECONDS
     with place(column.storage) as (area, proxy):
         make = filesystem if column.kind == "filesystem" else manager
         subject = make(column, area, proxy)
-        result = run(subject, cases_of(contract), timeout=CASE_SECONDS)
+        result = run(
+            subject,
+            cases_of(contract),
+            timeout=CASE_SECONDS,
+            started=lambda _: _stop_when(time.monotonic() > over),
+        )
         RESULTS.mkdir(parents=True, exist_ok=True)
-        column.file.write_text(report.dump_json(result), encoding="utf-8")
+        # The finished name stands for a finished column.
+        partial = column.file.with_suffix(".part")
+        partial.write_text(report.dump_json(result), encoding="utf-8")
+        partial.replace(column.file)
         if runner.abandoned():
             # The servers end with this process; a call that never returns must not keep it.
             os._exit(0)
 
 
+def _stop_when(over: bool) -> None:
+    if over:
+        raise KeyboardInterrupt  # how a run is told to stop, keep its outcomes and tidy up
+
+
 def measure_apart(column: Column) -> str:
     """Run one column in a process of its own; a sentence when that failed."""
     command = [sys.executable, str(Path(__file__)), "--column", f"{column.kind}:{column.name}"]
+    limit = COLUMN_SECONDS + GRACE_SECONDS
     try:
-        done = subprocess.run(
-            command, capture_output=True, text=True, check=False, timeout=COLUMN_SECONDS
-        )
+        done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=limit)
     except subprocess.TimeoutExpired:
-        return f"no end within {COLUMN_SECONDS} s"
+        return f"no end within {limit:.0f} s"
     return "" if done.returncode == 0 else f"exit code {done.returncode}: {done.stderr[-600:]}"
+
+
+def measure_all(columns: list[Column]) -> int:
+    """Run the columns, some at a time, and return how many could not be run."""
+    failed = 0
+    with ThreadPoolExecutor(AT_ONCE) as pool:
+        pending = {pool.submit(measure_apart, column): column for column in columns}
+        for future in as_completed(pending):
+            column = pending[future]
+            problem = future.result()
+            failed += bool(problem)
+            said = problem or support_page.counts(json.loads(column.file.read_text("utf-8")))
+            print(f"{column.kind} {column.name}: {said}", flush=True)
+    return failed
 
 
 def main() -> int:
@@ -220,6 +260,7 @@ def main() -> int:
     parser.add_argument(
         "--only", action="append", default=[], metavar="NAME", help="columns by heading"
     )
+    parser.add_argument("--again", action="store_true", help="columns that have a result too")
     parser.add_argument("--render", action="store_true", help="only write the page")
     parser.add_argument("--column", help=argparse.SUPPRESS)
     options = parser.parse_args()
@@ -227,13 +268,16 @@ def main() -> int:
         kind, _, name = options.column.partition(":")
         measure(next(c for c in COLUMNS if (c.kind, c.name) == (kind, name)))
         return 0
-    wanted = [c for c in COLUMNS if not options.only or c.name in options.only]
-    failed = 0
-    for column in [] if options.render else wanted:
-        print(f"{column.kind} {column.name} ...", end=" ", flush=True)
-        problem = measure_apart(column)
-        failed += bool(problem)
-        print(problem or support_page.counts(json.loads(column.file.read_text(encoding="utf-8"))))
+    wanted = [
+        column
+        for column in COLUMNS
+        if (
+            column.name in options.only
+            if options.only
+            else options.again or not column.file.exists()
+        )
+    ]
+    failed = 0 if options.render else measure_all(wanted)
     present = [c for c in COLUMNS if c.file.exists()]
     results = {kind: _load(present, kind) for kind in ("filesystem", "manager")}
     support_page.write(ROOT / "docs" / "support-matrix.md", results)
