@@ -215,6 +215,16 @@ def test_a_service_without_batches_deletes_one_by_one(
     assert gs_area.raw.keys() == []
 
 
+def test_a_listing_goes_on_to_the_last_page(fs: RemoteStoreFileSystem, proxy: Proxy) -> None:
+    fs.pipe({"folder/b": b"2", "folder/c": b"3"})
+    # The emulator never turns a page: the first one is made up here, the last one is its own.
+    first = {"nextPageToken": "t/1+", "items": [{"name": "root/folder/a", "size": "1"}]}
+    page = Status(200, json.dumps(first).encode(), {"Content-Type": "application/json"})
+    with proxy.record() as record, proxy.fault(page, method="GET", path="*/o?*", times=1):
+        assert fs.find("folder") == ["folder/a", "folder/b", "folder/c"]
+    assert ["pageToken=t%2F1%2B" in request.path for request in record.requests] == [False, True]
+
+
 def test_a_recursive_delete_takes_the_consoles_placeholders(
     fs: RemoteStoreFileSystem, gs_area: Area
 ) -> None:
