@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import importlib.util
 import os
+from abc import ABC, abstractmethod
 from collections.abc import Hashable, Mapping
 from typing import Any
 
@@ -41,7 +42,7 @@ OPERATIONS = frozenset({"delete", "list", "read", "write"})
 """What a storage may be able to do; :meth:`Location.require` takes these names."""
 
 
-class Location:
+class Location(ABC):
     """Where a store is. Immutable, hashable by configuration, picklable, quiet.
 
     Attributes:
@@ -51,10 +52,11 @@ class Location:
     root_path: str
 
     @property
+    @abstractmethod
     def display_url(self) -> str:
         """The root for people, without secrets (``"s3://bucket/a/b"``)."""
-        raise NotImplementedError
 
+    @abstractmethod
     def target(self) -> Target:
         """What to open, with every reference looked up now.
 
@@ -63,14 +65,13 @@ class Location:
         Raises:
             ConfigError: An environment variable is not set, or an option's value is wrong.
         """
-        raise NotImplementedError
 
+    @abstractmethod
     def keywords(self) -> dict[str, Any]:
         """The configuration as :func:`resolve_location` takes it, references kept.
 
         Values that were written in plain are :class:`Secret` objects in it.
         """
-        raise NotImplementedError
 
     def why_read_only(self) -> str | None:
         """Why nothing can be written there; None when it can."""

@@ -10,6 +10,7 @@ import re
 from typing import TYPE_CHECKING, Any
 
 from remote_store_fsspec import _paths
+from remote_store_fsspec.backends._s3_retry import OFF, pace
 from remote_store_fsspec.backends._signing import content_disposition
 from remote_store_fsspec.backends.base import Backend, Info, gather
 from remote_store_fsspec.errors import (
@@ -93,6 +94,8 @@ class S3Backend(Backend):
             # s3fs signs URLs with SigV2 on custom endpoints otherwise, which AWS refuses
             # for encrypted objects and most regions.
             config.setdefault("signature_version", "s3v4")
+        if self.target.retry is not None:
+            config["retries"] = OFF
         config.setdefault("retries", {"mode": "standard", "total_max_attempts": _ATTEMPTS})
         given["config_kwargs"] = config
         return {"max_concurrency": 1, "default_cache_type": "none", **given} | {
@@ -134,6 +137,8 @@ class S3Backend(Backend):
             from botocore.handlers import add_expect_header
 
             inner.s3.meta.events.unregister("before-call.s3", add_expect_header)
+            if self.target.retry is not None:
+                pace(inner.s3, self.target.retry)
         return inner
 
     async def call(self, method: str, **parameters: Any) -> dict[str, Any]:

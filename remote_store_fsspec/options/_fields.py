@@ -10,6 +10,7 @@ import dataclasses
 import difflib
 import types
 import typing
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, Union, cast
@@ -91,7 +92,7 @@ def option(
 
 
 @dataclass(frozen=True, repr=False)
-class OptionSet:
+class OptionSet(ABC):
     """The options of one backend type; subclasses are frozen dataclasses of ``option()``s."""
 
     backend_type: ClassVar[str] = ""
@@ -159,10 +160,11 @@ class OptionSet:
             if getattr(self, name) != _default(field)
         }
 
+    @abstractmethod
     def place(self) -> tuple[str, str, str]:
         """Where the root is: fsspec's protocol, the inner path, and the URL for people."""
-        raise NotImplementedError
 
+    @abstractmethod
     def keywords(self, where: str) -> dict[str, Any]:
         """Keywords of the inner library's constructor; no network access.
 
@@ -172,7 +174,6 @@ class OptionSet:
         Raises:
             ConfigError: Options that contradict each other, or that it cannot honour.
         """
-        raise NotImplementedError
 
     def translate(self, where: str) -> Translation:
         """These options in the words of the library underneath."""

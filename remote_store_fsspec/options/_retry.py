@@ -10,7 +10,7 @@ from remote_store_fsspec.backends.base import Retry
 from remote_store_fsspec.errors import ConfigError
 from remote_store_fsspec.options._fields import unknown_option
 
-__all__ = ["RetryPolicy", "check_retry"]
+__all__ = ["RetryPolicy", "check_retry", "parse_retry"]
 
 
 class RetryPolicy(Retry):
@@ -48,8 +48,8 @@ class RetryPolicy(Retry):
                 raise ConfigError(f"{path}.{name} must be {words}", field=f"{path}.{name}")
         return policy
 
-    def refuse(self, path: str, owner: str, *names: str) -> RetryPolicy:
-        """This policy, unless it sets what a library paces by rules of its own.
+    def refuse(self, path: str, owner: str, *names: str) -> None:
+        """Refuse what a library paces by rules of its own.
 
         Raises:
             ConfigError: One of ``names`` differs from its default.
@@ -61,7 +61,15 @@ class RetryPolicy(Retry):
                     "leave it out",
                     field=f"{path}.{name}",
                 )
-        return self
+
+
+def parse_retry(value: Any, where: str) -> RetryPolicy | None:
+    """The policy of a ``retry`` option; None when none is written.
+
+    Raises:
+        ConfigError: An unknown name, or a value out of range.
+    """
+    return None if value is None else RetryPolicy.parse(value, f"{where}.retry")
 
 
 def check_retry(value: Any) -> str | None:

@@ -11,8 +11,8 @@ from urllib.parse import urlsplit
 
 from remote_store_fsspec.errors import ConfigError
 from remote_store_fsspec.options._fields import OptionSet, option, unknown_option
-from remote_store_fsspec.options._retry import RetryPolicy, check_retry
-from remote_store_fsspec.options.s3 import no_ancestor_check
+from remote_store_fsspec.options._retry import parse_retry
+from remote_store_fsspec.options._shared import ancestor_option, name_alone, retry_option
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -32,14 +32,6 @@ _CLIENT_OPTIONS: Mapping[str, str] = {
 """What adlfs can honour of the Azure clients' keywords, and its own name for each."""
 
 _NO_ACCOUNT = "names no storage account: write account_name, account_url or connection_string"
-
-
-def _container(value: str) -> str | None:
-    if not value.strip():
-        return "must name a container, and is empty"
-    if "/" in value:
-        return "must be a container's name alone: put what follows the / into root_path"
-    return None
 
 
 def _one_or_more(value: int) -> str | None:
@@ -65,7 +57,7 @@ class AzureOptions(OptionSet):
     container: str = option(
         meaning="Name of the container. It must exist.",
         translation="first element of the path",
-        check=_container,
+        check=name_alone("container"),
     )
     hns: bool | None = option(
         None,
@@ -114,13 +106,10 @@ class AzureOptions(OptionSet):
         translation="`connection_timeout`, `read_timeout`, `timeout`, `blocksize`",
         check=_client_options,
     )
-    retry: Any = option(  # noqa: RUF009 - it makes a dataclass field
-        None,
+    retry: Any = retry_option(  # noqa: RUF009 - it makes a dataclass field
         meaning="How often and how fast a failed request is made again. Not written: three times.",
         translation="the Azure client's `retry_total` of one less, `initial_backoff` and "
         "`random_jitter_range`; `backoff_max` and `timeout` are refused",
-        kind="mapping or none",
-        check=check_retry,
     )
     max_concurrency: int = option(
         1,
@@ -129,12 +118,7 @@ class AzureOptions(OptionSet):
         unit="connections",
         check=_one_or_more,
     )
-    reject_write_under_file_ancestor: bool = option(
-        False,
-        meaning="Only `false` is accepted.",
-        translation="none; `true` is refused",
-        check=no_ancestor_check,
-    )
+    reject_write_under_file_ancestor: bool = ancestor_option()
 
     def place(self) -> tuple[str, str, str]:
         """The container."""
@@ -158,11 +142,10 @@ class AzureOptions(OptionSet):
 
     def attempts(self, where: str) -> Retry | None:
         """For the client that takes the place of adlfs's own."""
-        if self.retry is None:
-            return None
-        path = f"{where}.retry"
-        policy = RetryPolicy.parse(self.retry, path)
-        return policy.refuse(path, "the Azure client", "backoff_max", "timeout")
+        policy = parse_retry(self.retry, where)
+        if policy is not None:
+            policy.refuse(f"{where}.retry", "the Azure client", "backoff_max", "timeout")
+        return policy
 
     def _account(self, where: str) -> dict[str, Any]:
         """The account and how to prove oneself to it."""

@@ -6,35 +6,21 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from remote_store_fsspec.errors import ConfigError
 from remote_store_fsspec.options._fields import OptionSet, option
 from remote_store_fsspec.options._names import check_keywords
-from remote_store_fsspec.options._retry import RetryPolicy, check_retry
+from remote_store_fsspec.options._retry import parse_retry
+from remote_store_fsspec.options._shared import ancestor_option, name_alone, retry_option
 
-__all__ = ["CA_BUNDLE_VARIABLES", "S3Options", "endpoint", "no_ancestor_check"]
+if TYPE_CHECKING:
+    from remote_store_fsspec.backends.base import Retry
+
+__all__ = ["CA_BUNDLE_VARIABLES", "S3Options", "endpoint"]
 
 CA_BUNDLE_VARIABLES = ("AWS_CA_BUNDLE", "REQUESTS_CA_BUNDLE", "SSL_CERT_FILE")
 """Where a CA bundle is looked for when none is written, in this order."""
-
-
-def _bucket(value: str) -> str | None:
-    if not value.strip():
-        return "must name a bucket, and is empty"
-    if "/" in value:
-        return "must be a bucket's name alone: put what follows the / into root_path"
-    return None
-
-
-def no_ancestor_check(value: bool) -> str | None:
-    """Refuse ``reject_write_under_file_ancestor: true``."""
-    if value:
-        return (
-            "cannot be honoured: no fsspec library looks for a file above the name it writes; "
-            "leave it out"
-        )
-    return None
 
 
 @dataclass(frozen=True, repr=False)
@@ -48,7 +34,7 @@ class S3Options(OptionSet):
     bucket: str = option(
         meaning="Name of the bucket. It must exist.",
         translation="first element of the path",
-        check=_bucket,
+        check=name_alone("bucket"),
     )
     endpoint_url: str | None = option(
         None,
@@ -85,21 +71,12 @@ class S3Options(OptionSet):
         "`s3_additional_kwargs`, `config_kwargs`.",
         translation="the same keywords",
     )
-    retry: Any = option(  # noqa: RUF009 - it makes a dataclass field
-        None,
-        meaning="`{max_attempts: n}`: attempts in all for one request; 1 switches retrying off. "
-        "Not written: a few, as the storage's module here sets them.",
-        kind="mapping or none",
-        translation='`config_kwargs["retries"] = {"total_max_attempts": n, "mode": "standard"}`; '
-        "`backoff_base`, `backoff_max`, `jitter` and `timeout` are refused",
-        check=check_retry,
+    retry: Any = retry_option(  # noqa: RUF009 - it makes a dataclass field
+        meaning="How often and how fast a failed request is made again. Not written: botocore's "
+        "standard mode, a few times.",
+        translation="kept by the storage's module here, in place of botocore's `retries`",
     )
-    reject_write_under_file_ancestor: bool = option(
-        False,
-        meaning="Only `false` is accepted.",
-        translation="none; `true` is refused",
-        check=no_ancestor_check,
-    )
+    reject_write_under_file_ancestor: bool = ancestor_option()
 
     def place(self) -> tuple[str, str, str]:
         """The bucket."""
@@ -135,14 +112,11 @@ class S3Options(OptionSet):
             client.setdefault("verify", bundle)
         if client:
             options["client_kwargs"] = client
-        if self.retry is not None:
-            policy = RetryPolicy.parse(self.retry, f"{where}.retry").refuse(
-                f"{where}.retry", "botocore", "backoff_base", "backoff_max", "jitter", "timeout"
-            )
-            # botocore's max_attempts does not count the first attempt, remote-store's does.
-            config = options.setdefault("config_kwargs", {})
-            config["retries"] = {"total_max_attempts": policy.max_attempts, "mode": "standard"}
         return options
+
+    def attempts(self, where: str) -> Retry | None:
+        """For the storage's module here, which asks instead of botocore."""
+        return parse_retry(self.retry, where)
 
     def _ca_bundle(self, where: str) -> str | None:
         source, path = f"{where}.tls_ca_bundle", self.tls_ca_bundle

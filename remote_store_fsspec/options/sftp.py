@@ -23,7 +23,8 @@ from remote_store_fsspec.options._host_keys import (
     KnownHosts,
     make_file,
 )
-from remote_store_fsspec.options._retry import RetryPolicy, check_retry
+from remote_store_fsspec.options._retry import parse_retry
+from remote_store_fsspec.options._shared import retry_option
 
 if TYPE_CHECKING:
     from remote_store_fsspec.backends.base import Retry
@@ -200,18 +201,15 @@ class SFTPOptions(OptionSet):
         translation="as listed",
         check=_connect_kwargs,
     )
-    retry: Any = option(  # noqa: RUF009 - it makes a dataclass field
-        None,
+    retry: Any = retry_option(  # noqa: RUF009 - it makes a dataclass field
         meaning="How often and how fast a lost connection is made again for one call. Not "
         "written: once, at once.",
         translation="kept by the storage's module here: sshfs makes none again",
-        kind="mapping or none",
-        check=check_retry,
     )
 
     def attempts(self, where: str) -> Retry | None:
         """For the calls of the storage's module here."""
-        return None if self.retry is None else RetryPolicy.parse(self.retry, f"{where}.retry")
+        return parse_retry(self.retry, where)
 
     def place(self) -> tuple[str, str, str]:
         """The folder; a relative one starts with ``.``, the user's home."""

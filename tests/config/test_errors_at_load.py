@@ -295,12 +295,6 @@ LATER: list[tuple[str, dict[str, Any], str, tuple[str, ...]]] = [
         ("the Azure client", "leave it out"),
     ),
     (
-        "a pace botocore has no place for",
-        {"backend_type": "s3", "backend_options": {**S3, "retry": {"backoff_base": 9.0}}},
-        "backend_options.retry.backoff_base",
-        ("botocore", "leave it out"),
-    ),
-    (
         "no account",
         {"backend_type": "azure", "backend_options": {"container": "logs"}},
         "backend_options.account_name",
@@ -519,7 +513,6 @@ import socket, sys
 def refuse(*args, **kwargs): raise AssertionError("the network was touched")
 socket.socket.connect = socket.getaddrinfo = refuse
 from remote_store_fsspec.location import resolve_location
-from tests.dagster.home import Home
 resolve_location(backend_type="s3", backend_options={"bucket": "b"}).display_url
 resolve_location(backend_type="azure", backend_options={"container": "c", "account_name": "a"})
 resolve_location(backend_type="sftp", backend_options={"host": "h"}).describe()

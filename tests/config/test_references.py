@@ -48,7 +48,8 @@ def test_a_variable_is_looked_up_at_any_depth_when_the_target_is_asked_for(
     assert target.options["secret"] == variables["T_SECRET"]
     assert target.options["token"] == variables["T_TOKEN"]
     assert target.options["s3_additional_kwargs"]["SSECustomerKey"] == variables["T_SSE"]
-    assert target.options["config_kwargs"]["retries"]["total_max_attempts"] == 7
+    assert target.retry is not None
+    assert target.retry.max_attempts == 7
 
 
 def test_a_location_keeps_the_reference_and_not_the_value(variables: dict[str, str]) -> None:

@@ -63,7 +63,8 @@ def test_a_store_is_opened_below_its_root_and_the_urls_path(
     assert target.display_url == location.display_url == "s3://fallback/events/raw/sub/x/y"
     assert target.options["secret"] == CANARY
     assert target.options["token"] == "${literal}"
-    assert target.options["config_kwargs"]["retries"]["total_max_attempts"] == 5
+    assert target.retry is not None
+    assert target.retry.max_attempts == 5
     monkeypatch.setenv("T_BUCKET", "set-now")
     assert location.target().base.startswith("set-now/")
     assert named("remote-store://whole-bucket", file).target().base == "set-now"

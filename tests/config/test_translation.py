@@ -9,6 +9,7 @@ import json
 import os
 import subprocess
 import sys
+import time
 import warnings
 from typing import TYPE_CHECKING, Any
 
@@ -17,15 +18,18 @@ import fsspec
 import pytest
 from fsspec.asyn import get_loop, sync
 
+from devservers.proxy import Refuse, Status
 from remote_store_fsspec.backends._azure_client import open_adlfs
 from remote_store_fsspec.backends.base import Retry
 from remote_store_fsspec.errors import ConfigError
+from remote_store_fsspec.filesystem import RemoteStoreFileSystem
 from remote_store_fsspec.location import resolve_location
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
+    from devservers import Area
     from remote_store_fsspec.backends.base import Target
 
 ACCOUNT_KEY = base64.b64encode(b"k" * 32).decode()
@@ -188,14 +192,74 @@ def test_the_users_own_mappings_are_never_changed() -> None:
     assert client_options == {"client_kwargs": {}, "config_kwargs": {}}
 
 
-@pytest.mark.parametrize("attempts", [1, 3, 5])
-def test_retry_counts_attempts_the_way_remote_stores_policy_does(attempts: int) -> None:
+@pytest.mark.server
+@pytest.mark.parametrize("fault", [Status(503), Status(429)], ids=["503", "429"])
+@pytest.mark.parametrize("attempts", [1, 2, 4])
+def test_retry_counts_attempts_on_s3_the_way_remote_stores_policy_does(
+    s3_area: Area, proxied: Any, attempts: int, fault: Any
+) -> None:
+    policy = {"max_attempts": attempts, "backoff_base": 0.01, "jitter": 0.0}
+    proxy = proxied(s3_area)
+    with proxy.fault(fault) as rule:
+        took = failing_request(s3_area, proxy, policy)
+    assert rule.hits == attempts
+    assert took >= sum(0.01 * 2**number for number in range(attempts - 1))
+
+
+@pytest.mark.server
+def test_retry_on_s3_keeps_the_pace_the_ceiling_and_the_end(s3_area: Area, proxied: Any) -> None:
+    proxy = proxied(s3_area)
+
+    def hits(**policy: Any) -> tuple[int, float]:
+        with proxy.fault(Status(503)) as rule:
+            took = failing_request(s3_area, proxy, policy)
+        return rule.hits, took
+
+    count, took = hits(max_attempts=3, backoff_base=0.4, jitter=0.0)
+    assert count == 3
+    assert took >= 0.4 + 0.8
+    # The pauses without a ceiling would be longer than the request may take at all.
+    assert hits(max_attempts=4, backoff_base=1000.0, backoff_max=0.01, jitter=0.0)[0] == 4
+    assert hits(max_attempts=9, backoff_base=1000.0, backoff_max=1000.0, timeout=900.0)[0] == 1
+
+
+@pytest.mark.server
+def test_a_refused_connection_to_s3_is_made_again_at_that_pace(s3_area: Area, proxied: Any) -> None:
+    proxy = proxied(s3_area)
+    with proxy.fault(Refuse()):
+        took = failing_request(
+            s3_area, proxy, {"max_attempts": 3, "backoff_base": 0.3, "jitter": 0.0}
+        )
+    assert took >= 0.3 + 0.6
+
+
+@pytest.mark.server
+def test_what_does_not_pass_by_itself_is_not_tried_again_on_s3(s3_area: Area, proxied: Any) -> None:
+    proxy = proxied(s3_area)
+    with proxy.fault(Status(403)) as rule:
+        failing_request(s3_area, proxy, {"max_attempts": 5, "backoff_base": 0.0})
+    assert rule.hits == 1
+
+
+def failing_request(area: Area, proxy: Any, policy: Any) -> float:
+    """Seconds that one request took to fail."""
+    config = area.backend_config(via=proxy)
+    config["backend_options"]["retry"] = policy
+    fs = RemoteStoreFileSystem(**config, skip_instance_cache=True)
+    try:
+        begin = time.monotonic()
+        with pytest.raises(OSError, match="s3://"):
+            fs.pipe_file("a", b"b")
+        return time.monotonic() - begin
+    finally:
+        fs.close()
+
+
+def test_remote_stores_own_retry_policy_is_read_by_its_attributes() -> None:
     policy_class = theirs("remote_store").RetryPolicy
-    for retry in ({"max_attempts": attempts}, policy_class(max_attempts=attempts)):
-        inner = open_s3(retry=retry, key="k", secret="s", region_name="us-east-1")
-        client = inner.s3
-        assert client.meta.config.retries == {"total_max_attempts": attempts, "mode": "standard"}
-        inner.close_session(inner.loop, inner._s3creator)
+    target = target_of("s3", bucket="b", retry=policy_class(max_attempts=7, backoff_max=9.0))
+    assert target.retry is not None
+    assert (target.retry.max_attempts, target.retry.backoff_max) == (7, 9.0)
 
 
 def test_retry_reaches_the_azure_client_and_the_sftp_module() -> None:
