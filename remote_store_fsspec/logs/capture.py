@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Final
 from remote_store_fsspec.logs.cut import Truncation
 from remote_store_fsspec.logs.keeping import bound_kept, kept_bytes
 from remote_store_fsspec.logs.thinning import Thinning, limit_of
-from remote_store_fsspec.logs.writer import Destination, StreamWriter, retrying
+from remote_store_fsspec.logs.writer import Destination, StreamWriter, SupersededError, retrying
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -30,6 +30,9 @@ _DEFAULT_LIMIT: Final = 50 * 1024 * 1024
 
 RETRY_SECONDS: Final = 20.0
 """How long a final upload is tried again. Kubernetes kills 30 s after it asked to terminate."""
+
+ANSWER_SECONDS: Final = 5.0
+"""How long the last try may go on after that."""
 
 _SLOWEST_BYTES_PER_SECOND: Final = 256 * 1024
 
@@ -115,7 +118,8 @@ class CaptureUpload:
             Whether the store has the whole log.
         """
         retry_for = RETRY_SECONDS if retry_for is None else retry_for
-        bound = time.monotonic() + retry_for + 5 + self.staged.size / _SLOWEST_BYTES_PER_SECOND
+        transfer = self.staged.size / _SLOWEST_BYTES_PER_SECOND
+        bound = time.monotonic() + retry_for + ANSWER_SECONDS + transfer
         self._stop.set()
         if self._ticker is not None:
             self._ticker.join(max(0.0, bound - time.monotonic()))
@@ -146,6 +150,7 @@ class CaptureUpload:
         return bool(outcome and outcome[0])
 
     def _finish(self, retry_for: float) -> bool:
+        earlier = self.staged.claim_earlier(within=retry_for)
         try:
             failures = self._together(
                 [
@@ -155,23 +160,34 @@ class CaptureUpload:
                 quiet=True,
             )
             if failures:
-                raise failures[0]
+                raise next(
+                    (one for one in failures if isinstance(one, SupersededError)), failures[0]
+                )
             if len(self._writers) == 1 or not all(self._final.values()):
                 self._seal(retry_for)
+        except SupersededError:
+            logger.info("%s was captured again; the later text is kept", list(self.staged.log_key))
         except Exception as exc:
             total = bound_kept(self.staged, self._truncation)
             said = self._kept(str(exc), total)
             self.staged.keep(str(exc))
-            self.staged.release()
+            for one in (*earlier, self.staged):
+                one.release()
             self._complain(said, exc)
             return False
-        self._clear()
-        self.staged.supersede()
-        self.staged.remove()
+        else:
+            self._clear()
+        for one in (*earlier, self.staged):
+            one.remove()
         return True
 
     def _finish_stream(self, stream: Stream, writer: StreamWriter, retry_for: float) -> None:
-        self._final[stream] = retrying(writer.finish, within=retry_for)
+        def attempt() -> bool:
+            if self.staged.superseded:
+                raise SupersededError
+            return writer.finish()
+
+        self._final[stream] = retrying(attempt, within=retry_for)
 
     def _seal(self, retry_for: float) -> None:
         missing: list[Stream] = [s for s in ("out", "err") if not self._final.get(s)]

@@ -57,6 +57,7 @@ def recover(destination: Destination, staged: StagedCapture) -> bool:
         # Its capture has said it where people look; a store that stays away is no news.
         logger.info(message)
 
+    staged.keep(staged.reason)  # for a capture that was killed: whoever looks sees that it ended
     upload = CaptureUpload(destination, staged, complain=complain)
     if not upload.finish(retry_for=0.0, threads=False):
         return False

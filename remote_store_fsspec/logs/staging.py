@@ -9,7 +9,8 @@ Layout, below the staging directory::
     remote-store-fsspec-<uid>/                private to the user
         <destination>/<time>-<key>-<random>/  one folder per capture
             lock  capture.json  out  err      pending.json once an upload has failed,
-                                              limit once a stream was thinned by it
+                                              limit once a stream was thinned by it,
+                                              superseded once a later capture replaces it
         downloads/                            what the webserver is serving right now
 """
 
@@ -41,6 +42,9 @@ if TYPE_CHECKING:
 __all__ = ["StagedCapture", "StagedFiles", "Staging", "private_folder"]
 
 _ABANDONED_SECONDS: Final = 3600.0
+_POLL_SECONDS: Final = 0.02
+_PENDING: Final = "pending.json"
+_SUPERSEDED: Final = "superseded"
 
 
 def private_folder(base: str | None) -> Path:
@@ -96,7 +100,7 @@ class StagedCapture:
         """Leave the files for a later upload."""
         note = {"reason": reason, "at": time.time(), "host": socket.gethostname()}
         with contextlib.suppress(OSError):
-            _write(self.folder / "pending.json", json.dumps(note).encode())
+            _write(self.folder / _PENDING, json.dumps(note).encode())
 
     def release(self) -> None:
         """Give up the lock; whoever takes it next may upload the files."""
@@ -108,21 +112,52 @@ class StagedCapture:
     def reason(self) -> str:
         """Why it was kept; says so if nobody noted a reason."""
         try:
-            return str(json.loads((self.folder / "pending.json").read_text())["reason"])
+            return str(json.loads((self.folder / _PENDING).read_text())["reason"])
         except (OSError, ValueError, KeyError, TypeError):
             return "the process that captured it ended before it was uploaded"
 
-    def supersede(self) -> None:
-        """Remove what is left of earlier captures of the same log: this one has replaced them."""
+    @property
+    def superseded(self) -> bool:
+        """Whether a later capture of the same log is about to be stored in place of this one."""
+        return (self.folder / _SUPERSEDED).exists()
+
+    def claim_earlier(self, within: float) -> list[StagedCapture]:
+        """Lock what is left of earlier captures of the same log, which this one replaces.
+
+        Whoever still tries to store one is told to stop and waited for: an older text must not
+        be stored after a newer one. A capture under way is left alone.
+
+        Args:
+            within: Seconds to wait for all of them together.
+
+        Returns:
+            Those that were locked, to be removed or released.
+        """
+        deadline = time.monotonic() + within
+        claimed = []
+        for folder in self._earlier():
+            earlier = _take(folder)
+            if earlier is None and (folder / _PENDING).exists():
+                with contextlib.suppress(OSError):  # it may be gone by now
+                    _write(folder / _SUPERSEDED, b"")
+                while earlier is None and folder.exists() and time.monotonic() < deadline:
+                    time.sleep(_POLL_SECONDS)
+                    earlier = _take(folder)
+            if earlier is not None:
+                claimed.append(earlier)
+        return claimed
+
+    def _earlier(self) -> list[Path]:
         digest = f"-{_key_digest(self.log_key)}-"
+        found = []
         with contextlib.suppress(OSError):
-            for name in os.listdir(self.folder.parent):
+            for name in sorted(os.listdir(self.folder.parent)):
                 if digest in name and name < self.folder.name and not name.startswith("."):
-                    earlier = _take(self.folder.parent / name)
-                    if earlier is not None and earlier.streams == self.streams:
-                        earlier.remove()
-                    elif earlier is not None:
-                        earlier.release()
+                    folder = self.folder.parent / name
+                    about = _about(folder)
+                    if about is not None and set(about["streams"]) == set(self.streams):
+                        found.append(folder)
+        return found
 
     def remove(self) -> None:
         """Delete the files and give up the lock."""
@@ -239,7 +274,7 @@ class Staging:
             about = _about(folder)
             if about is not None and about["log_key"] == list(log_key):
                 streams = tuple(stream for stream in STREAMS if stream in about["streams"])
-                ended = (folder / "pending.json").exists() or not _is_locked(folder / "lock")
+                ended = (folder / _PENDING).exists() or not _is_locked(folder / "lock")
                 return StagedFiles(folder, streams, ended)
         return None
 

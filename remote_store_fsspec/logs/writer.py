@@ -27,7 +27,14 @@ if TYPE_CHECKING:
     from remote_store_fsspec.logs.files import LogFiles
     from remote_store_fsspec.logs.layout import Layout, Stream
 
-__all__ = ["DISK_FULL", "Destination", "StreamWriter", "retrying", "settled_size"]
+__all__ = [
+    "DISK_FULL",
+    "Destination",
+    "StreamWriter",
+    "SupersededError",
+    "retrying",
+    "settled_size",
+]
 
 IN_MEMORY_BYTES: Final = 4 * 1024 * 1024
 """Larger ranges go through a temporary file beside the staged one, so that memory stays bounded."""
@@ -37,7 +44,18 @@ DISK_FULL: Final = frozenset({errno.ENOSPC, errno.EDQUOT})
 
 REASON_SECONDS: Final = 5.0
 
-_HOPELESS: Final = (PermissionError, ConfigError, InvalidPathError, FileNotFoundError)
+
+class SupersededError(Exception):
+    """A later capture of the same log is about to be stored: this one is not wanted any more."""
+
+
+_HOPELESS: Final = (
+    PermissionError,
+    ConfigError,
+    InvalidPathError,
+    FileNotFoundError,
+    SupersededError,
+)
 
 
 @dataclass(frozen=True)

@@ -93,13 +93,42 @@ def test_of_a_step_that_ran_again_under_the_same_key_the_later_text_stays(
     with proxy.fault(Refuse()), manager.capture_logs(KEY):
         _print("the first attempt, kept")
     manager.dispose()
+    monkeypatch.setattr(capture, "RETRY_SECONDS", 20.0)
     again = RemoteStoreComputeLogManager(**config)
-    again._recovery.stop()
     with again.capture_logs(KEY):
         _print("the second attempt")
     assert staged_files(tmp_path / "staging") == {}
     assert list(again.flush()) == []
     assert s3_area.raw.read(f"{AT}.out") == b"the second attempt"
+
+
+@pytest.mark.server
+@pytest.mark.slow
+def test_an_upload_that_hangs_never_stores_its_text_after_a_later_one(
+    s3_area: Area, proxied: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(capture, "RETRY_SECONDS", 0.0)
+    proxy = proxied(s3_area)
+    config = {**impatient(s3_area, proxy), "local_dir": str(tmp_path / "staging")}
+    manager = RemoteStoreComputeLogManager(**config)
+    monkeypatch.setattr(capture, "ANSWER_SECONDS", 0.0)
+    rule = proxy.fault(Slow(latency=2.0), method="PUT")
+    with manager.capture_logs(KEY):
+        _print("the first attempt, still under way")
+    assert staged_files(tmp_path / "staging")[f"{KEY[-1]}.out"].endswith(b"under way")
+    rule.remove()
+    monkeypatch.setattr(capture, "RETRY_SECONDS", 20.0)
+    monkeypatch.setattr(capture, "ANSWER_SECONDS", 20.0)
+    again = RemoteStoreComputeLogManager(**config)
+    with again.capture_logs(KEY):
+        _print("the second attempt")
+    assert staged_files(tmp_path / "staging") == {}
+    for thread in threading.enumerate():
+        if thread.name.startswith("remote-store-fsspec-final"):
+            thread.join()
+    assert s3_area.raw.read(f"{AT}.out") == b"the second attempt"
+    manager.dispose()
+    again.dispose()
 
 
 @pytest.mark.parametrize("page", [None, 7, 1000])
