@@ -125,7 +125,9 @@ class Backend:
         with suppress(ImportError, ValueError):  # open_inner says what is missing
             fsspec.get_filesystem_class(self.target.protocol)
             redact_logs()  # the library's loggers exist only from here on
-        return self.open_inner()
+        inner = self.open_inner()
+        redact_logs()  # azure makes another with its client
+        return inner
 
     def _opened(self, task: asyncio.Task[AbstractFileSystem]) -> None:
         hear(task)  # those who waited may have given up before it failed

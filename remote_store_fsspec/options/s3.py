@@ -72,8 +72,8 @@ class S3Options(OptionSet):
         translation="the same keywords",
     )
     retry: Any = retry_option(  # noqa: RUF009 - it makes a dataclass field
-        meaning="How often and how fast a failed request is made again. Not written: botocore's "
-        "standard mode, a few times.",
+        meaning="How often and how fast a failed request is made again, within the time that a "
+        "call may take. Not written: botocore's standard mode, a few times.",
         translation="kept by the storage's module here, in place of botocore's `retries`",
     )
     reject_write_under_file_ancestor: bool = ancestor_option()

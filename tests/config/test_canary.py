@@ -20,6 +20,7 @@ from remote_store_fsspec.errors import RemoteStoreError
 from remote_store_fsspec.filesystem import RemoteStoreFileSystem
 from remote_store_fsspec.location import resolve_location
 from remote_store_fsspec.options import BACKEND_TYPES
+from remote_store_fsspec.secrets import _LIBRARIES, RedactingFilter
 from tests.config.canary import CANARY, HIDDEN, OBJECTS, PLACES, PLANTED, backend, clean, trace_of
 
 ROOT = Path(__file__).parents[2]
@@ -76,9 +77,22 @@ def test_a_planted_secret_is_not_shown_by_the_filesystem_nor_by_its_failure(
         # A request of the others would leave this machine.
         if "gcs" not in name and "storage_options of" not in name:
             search_failure(fs)
+            assert unguarded() == []
         clean("log records", caplog.text)
     finally:
         fs.close()
+
+
+def unguarded() -> list[str]:
+    """Loggers of storage libraries that would publish a known secret."""
+    loggers = logging.root.manager.loggerDict
+    return [
+        name
+        for name, logger in loggers.items()
+        if name.partition(".")[0] in _LIBRARIES
+        and isinstance(logger, logging.Logger)
+        and not any(isinstance(item, RedactingFilter) for item in logger.filters)
+    ]
 
 
 @pytest.mark.parametrize("name", list(OBJECTS))
