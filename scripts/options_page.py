@@ -96,7 +96,7 @@ looked up when the store is opened. A key that nothing reads is an error.
 Shown as `***` wherever a configuration is shown: what stands under a name such as `key`, `secret`,
 `password`, `token`, `account_key`, `sas_token`, `connection_string`, `passphrase`, `pkey`, `headers`,
 `authorization`, `client_secret` or `client_certificate`, at any depth; PEM blocks; keys in connection
-strings; users, passwords and signatures in URLs.
+strings; users, passwords and signatures in URLs. [Secrets](secrets.md) says where a test looks for them.
 """
 
 
