@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import io
+from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, Any
 
 from remote_store_fsspec import _paths
@@ -45,7 +46,7 @@ def room_for(size: int) -> io.BytesIO:
     return buffer
 
 
-class FolderBackend(Backend):
+class FolderBackend(Backend, ABC):
     """Writes under a temporary name beside the file, then renames.
 
     A temporary file that could not be removed, because the connection broke, is removed
@@ -120,9 +121,9 @@ class FolderBackend(Backend):
             if isinstance(self.translate(exc, key), lost):
                 self._litter.append(key)
 
+    @abstractmethod
     async def remove(self, key: str) -> None:
         """Remove one file, without a look at what it is."""
-        raise NotImplementedError
 
     async def swap(
         self, source: str, target: str, rename: Callable[[str, str], Awaitable[None]]
