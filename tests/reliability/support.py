@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+import threading
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -43,6 +44,13 @@ def staged_files(local_dir: Path) -> dict[str, bytes]:
             if path.exists():
                 found[f"{name}.{stream}"] = path.read_bytes()
     return found
+
+
+def join_final_uploads() -> None:
+    """Waits for final uploads that go on although their capture has given up waiting."""
+    for thread in threading.enumerate():
+        if thread.name == "remote-store-fsspec-final":
+            thread.join()
 
 
 def command(*arguments: str, home: Path | None = None) -> subprocess.CompletedProcess[str]:

@@ -15,7 +15,15 @@ import pytest
 from devservers.proxy import Refuse, Slow
 from remote_store_fsspec.dagster import RemoteStoreComputeLogManager
 from remote_store_fsspec.logs import capture
-from tests.reliability.support import AT, KEY, REPOSITORY, impatient, staged_files
+from remote_store_fsspec.logs.writer import StreamWriter
+from tests.reliability.support import (
+    AT,
+    KEY,
+    REPOSITORY,
+    impatient,
+    join_final_uploads,
+    staged_files,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -102,33 +110,33 @@ def test_of_a_step_that_ran_again_under_the_same_key_the_later_text_stays(
     assert s3_area.raw.read(f"{AT}.out") == b"the second attempt"
 
 
-@pytest.mark.server
-@pytest.mark.slow
-def test_an_upload_that_hangs_never_stores_its_text_after_a_later_one(
-    s3_area: Area, proxied: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+def test_an_upload_that_outlives_its_capture_never_stores_its_text_after_a_later_one(
+    local_area: Area, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(capture, "RETRY_SECONDS", 0.0)
-    proxy = proxied(s3_area)
-    config = {**impatient(s3_area, proxy), "local_dir": str(tmp_path / "staging")}
-    manager = RemoteStoreComputeLogManager(**config)
-    monkeypatch.setattr(capture, "ANSWER_SECONDS", 0.0)
-    rule = proxy.fault(Slow(latency=2.0), method="PUT")
-    with manager.capture_logs(KEY):
+    config = {**local_area.config(), "local_dir": str(tmp_path / "staging")}
+    finish, answered = StreamWriter.finish, threading.Event()
+
+    def late(writer: StreamWriter) -> bool:
+        answered.wait()
+        return finish(writer)
+
+    monkeypatch.setattr(StreamWriter, "finish", late)
+    monkeypatch.setattr(capture, "ANSWER_SECONDS", -capture.RETRY_SECONDS)
+    first, second = (RemoteStoreComputeLogManager(**config) for _ in range(2))
+    with first.capture_logs(KEY):
         _print("the first attempt, still under way")
     assert staged_files(tmp_path / "staging")[f"{KEY[-1]}.out"].endswith(b"under way")
-    rule.remove()
-    monkeypatch.setattr(capture, "RETRY_SECONDS", 20.0)
+    monkeypatch.setattr(StreamWriter, "finish", finish)
     monkeypatch.setattr(capture, "ANSWER_SECONDS", 20.0)
-    again = RemoteStoreComputeLogManager(**config)
-    with again.capture_logs(KEY):
+    with second.capture_logs(KEY):
         _print("the second attempt")
+        threading.Timer(1.5, answered.set).start()
+    answered.wait()
+    join_final_uploads()
+    assert local_area.raw.read(f"{AT}.out") == b"the second attempt"
     assert staged_files(tmp_path / "staging") == {}
-    for thread in threading.enumerate():
-        if thread.name.startswith("remote-store-fsspec-final"):
-            thread.join()
-    assert s3_area.raw.read(f"{AT}.out") == b"the second attempt"
-    manager.dispose()
-    again.dispose()
+    first.dispose()
+    second.dispose()
 
 
 @pytest.mark.parametrize("page", [None, 7, 1000])

@@ -21,7 +21,7 @@ from devservers.proxy import (
 )
 from remote_store_fsspec.dagster import RemoteStoreComputeLogManager
 from remote_store_fsspec.logs import capture
-from tests.reliability.support import AT, KEY, impatient, staged_files
+from tests.reliability.support import AT, KEY, impatient, join_final_uploads, staged_files
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -86,6 +86,7 @@ def keeps_and_flushes(scene: Scene, fault: Fault, said: str, caplog: Any) -> Non
     assert str(scene.staging) in texts[0]
     assert said in texts[0]
     rule.remove()
+    join_final_uploads()
     # Unless the manager's own next try has stored it by now.
     assert all(leftover.reason is None for leftover in scene.manager.flush())
     scene.check_stored()
