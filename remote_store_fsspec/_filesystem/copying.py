@@ -55,8 +55,10 @@ class Copying(Looking):
         on_error: str | None = None,
         maxdepth: int | None = None,
         batch_size: int | None = None,
+        onerror: str | None = None,
         **kwargs: Any,
     ) -> None:
+        on_error = on_error or onerror  # as the mv of older fsspec spells it
         if on_error not in (None, "raise", "ignore"):
             raise ValueError(f"on_error is 'raise' or 'ignore', not {on_error!r}")
         sources = await self._sources(path1, recursive, maxdepth)

@@ -92,9 +92,9 @@ class Looking(RootedFileSystem):
                 failures.append(exc)
 
         handler: Any = "raise" if on_error == "raise" else note
-        async for step in super()._walk(
-            path, maxdepth=maxdepth, topdown=topdown, on_error=handler, **kwargs
-        ):
+        if not topdown:
+            kwargs["topdown"] = False  # older versions of fsspec do not know it
+        async for step in super()._walk(path, maxdepth=maxdepth, on_error=handler, **kwargs):
             if failures:
                 raise failures[0]
             yield step

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from fsspec import asyn
 from fsspec.asyn import get_loop
 
 if TYPE_CHECKING:
@@ -15,6 +17,10 @@ __all__ = ["CONCURRENCY", "gather", "hear", "on_io_loop"]
 T = TypeVar("T")
 CONCURRENCY = 16
 """Requests of one bulk call under way at once."""
+
+if hasattr(os, "register_at_fork") and not hasattr(asyn, "reset_after_fork"):
+    # Before fsspec did this itself, a forked child waited for ever for its parent's IO thread.
+    os.register_at_fork(after_in_child=asyn.reset_lock)
 
 
 async def gather(awaitables: Sequence[Awaitable[T]], limit: int = CONCURRENCY) -> list[T]:

@@ -16,6 +16,8 @@ from remote_store_fsspec.errors import (
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from fsspec import AbstractFileSystem
+
 __all__ = ["MemoryBackend"]
 
 
@@ -25,6 +27,12 @@ class MemoryBackend(Backend):
     kind = "memory"
     atomic_put = True
     _naming = threading.Lock()
+
+    def open_inner(self) -> AbstractFileSystem:
+        inner: Any = super().open_inner()
+        if self.options().get("global_store") is False and inner.store is type(inner).store:
+            inner.store, inner.pseudo_dirs = {}, [""]  # older fsspec shares one store in any case
+        return inner
 
     def path(self, key: str) -> str:
         return "/" + _paths.join(self.target.base.strip("/"), key)

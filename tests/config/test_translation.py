@@ -116,9 +116,8 @@ def test_the_users_home_is_understood(tmp_path: Path, monkeypatch: pytest.Monkey
 
 
 def test_two_memory_stores_share_nothing() -> None:
-    options = dict(target_of("memory").options)
     first, second = (
-        fsspec.filesystem("memory", skip_instance_cache=True, **options) for _ in range(2)
+        RemoteStoreFileSystem(backend_type="memory", skip_instance_cache=True) for _ in range(2)
     )
     first.pipe_file("/a", b"1")
     assert not second.exists("/a")

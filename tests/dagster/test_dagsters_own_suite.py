@@ -25,6 +25,10 @@ class TestDagstersOwnSuite(Suite):
 
     __test__ = True
 
+    @pytest.fixture(autouse=True)
+    def _place(self, any_location: Area) -> None:
+        """Also for the test that stands in for a suite that is not there."""
+
     @pytest.fixture(name="compute_log_manager")
     def compute_log_manager(self, any_location: Area, make_manager: Callable[..., Any]) -> Any:
         return make_manager(any_location)

@@ -49,6 +49,11 @@ def _out(seen: list[Any]) -> bytes:
     return b"".join(data.stdout or b"" for data in seen)
 
 
+def _pollers() -> set[threading.Thread]:
+    """Threads that poll; another module's test may have left one whose viewer never left."""
+    return {one for one in threading.enumerate() if one.name == "remote-store-fsspec-subscriptions"}
+
+
 def test_a_finished_log_is_shown_and_the_generator_ends(
     local_area: Area, make_manager: Callable[..., Any]
 ) -> None:
@@ -98,6 +103,7 @@ def test_completion_that_brings_nothing_new_ends_the_generator(
 def test_the_viewers_of_a_log_share_its_polls(
     local_area: Area, make_manager: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    others = _pollers()
     local_area.raw.write(f"{AT}.out.partial", b"so far")
     manager = make_manager(local_area)
     got: list[list[Any]] = [[], [], []]
@@ -114,12 +120,13 @@ def test_the_viewers_of_a_log_share_its_polls(
     local_area.raw.write(f"{AT}.out.partial.6", b", more")
     wait_for(lambda: [_out(seen) for seen in got] == [b"so far, more"] * 3)
     assert len(looks) <= 3
-    assert [t.name for t in threading.enumerate()].count("remote-store-fsspec-subscriptions") == 1
+    assert len(_pollers() - others) == 1
 
 
 def test_a_viewer_may_leave_while_others_stay_and_the_thread_ends_with_the_last(
     local_area: Area, make_manager: Callable[..., Any]
 ) -> None:
+    others = _pollers()
     manager = make_manager(local_area)
     first, second = manager.subscribe(KEY), manager.subscribe(KEY)
     seen: list[Any] = []
@@ -131,9 +138,7 @@ def test_a_viewer_may_leave_while_others_stay_and_the_thread_ends_with_the_last(
     local_area.raw.write(f"{AT}.err", b"")
     wait_for(lambda: second.is_complete)
     assert _out(seen) == b"text"
-    wait_for(
-        lambda: "remote-store-fsspec-subscriptions" not in {t.name for t in threading.enumerate()}
-    )
+    wait_for(lambda: not _pollers() - others)
 
 
 def test_a_viewer_that_raises_does_not_stop_the_others(
