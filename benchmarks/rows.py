@@ -255,7 +255,7 @@ ROWS: Final = (
     Row("peak memory, 50 MB read in pages", "memory", of("down"), mebibytes, 16 * MIB),
     Row("peak memory, 50 MB through /logs", "memory", of("route"), mebibytes, 16 * MIB),
     Row(
-        "capture: work of entering it and printing, LocalComputeLogManager = 1",
+        "capture: CPU of entering it and printing, with its helper processes, LocalComputeLogManager = 1",
         "overhead",
         of("work"),
         times,

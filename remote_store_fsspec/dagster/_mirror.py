@@ -16,12 +16,12 @@ import sys
 import time
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, BinaryIO, Final
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-__all__ = ["mirrored"]
+__all__ = ["Orphans", "mirrored"]
 
 logger = logging.getLogger("remote_store_fsspec.dagster")
 
@@ -29,24 +29,50 @@ WAIT_VARIABLE: Final = "DAGSTER_COMPUTE_LOG_TAIL_WAIT_AFTER_FINISH"
 """Dagster's: seconds that the end of a capture waits for the last lines to be shown."""
 
 _WATCH: Final = """
-import os, signal, sys, time
-parent, tail = map(int, sys.argv[1:])
-while os.getppid() == parent:
-    time.sleep(1)
-try:
-    os.kill(tail, signal.SIGKILL)
-except OSError:
-    pass
+import os, select, signal, sys
+parent, tails, told, alive = int(sys.argv[1]), [], [0], True
+while alive:
+    alive = os.getppid() == parent
+    while select.select(told, [], [], int(alive))[0]:
+        words = os.read(0, 4096).split()
+        tails += map(int, words)
+        told = told if words else []
+for tail in tails:
+    try:
+        os.kill(tail, signal.SIGKILL)
+    except OSError:
+        pass
 """
 
 
+class Orphans(ExitStack):
+    """Ends the tails of a process that was killed: one small process for all streams of a capture."""
+
+    _inbox: int | None = None
+
+    def watch(self, tail: int) -> None:
+        """End a process when this one has ended.
+
+        Raises:
+            OSError: No process could be started for that.
+        """
+        if self._inbox is None:
+            reads, self._inbox = os.pipe()
+            self.callback(os.close, self._inbox)
+            command = [sys.executable, "-I", "-S", "-c", _WATCH, str(os.getpid())]
+            with open(reads, "rb", buffering=0) as told:
+                _start(self, command, told, subprocess.DEVNULL, subprocess.DEVNULL)
+        os.write(self._inbox, f"{tail} ".encode())
+
+
 @contextmanager
-def mirrored(path: str, descriptor: int) -> Iterator[Callable[[], int | None]]:
+def mirrored(path: str, descriptor: int, orphans: Orphans) -> Iterator[Callable[[], int | None]]:
     """Copy a growing file to a descriptor until the block ends, or this process does.
 
     Args:
         path: The file.
         descriptor: Where it is shown, as it is when the block begins.
+        orphans: Ends the copying when this process is killed.
 
     Yields:
         Says how many bytes of the file were read to be shown; ``None`` when it is not shown.
@@ -54,9 +80,9 @@ def mirrored(path: str, descriptor: int) -> Iterator[Callable[[], int | None]]:
     tail = None
     with ExitStack() as processes:
         try:
-            tail = _start(processes, ["tail", "-F", "-c", "+0", path], descriptor, None)
-            watch = [sys.executable, "-I", "-S", "-c", _WATCH, str(os.getpid()), str(tail)]
-            _start(processes, watch, subprocess.DEVNULL, subprocess.DEVNULL)
+            command = ["tail", "-F", "-c", "+0", path]
+            tail = _start(processes, command, subprocess.DEVNULL, descriptor, None)
+            orphans.watch(tail)
         except OSError as exc:
             logger.warning("what is captured is not shown in the process's own output: %s", exc)
         try:
@@ -77,8 +103,14 @@ def _position(pid: int, path: str) -> int:
     return 0
 
 
-def _start(processes: ExitStack, command: list[str], stdout: int, stderr: int | None) -> int:
-    process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=stdout, stderr=stderr)
+def _start(
+    processes: ExitStack,
+    command: list[str],
+    stdin: int | BinaryIO,
+    stdout: int,
+    stderr: int | None,
+) -> int:
+    process = subprocess.Popen(command, stdin=stdin, stdout=stdout, stderr=stderr)
     processes.callback(process.wait)
     processes.callback(process.kill)
     return process.pid

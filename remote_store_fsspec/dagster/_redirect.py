@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 
 from dagster._core.execution.compute_logs import should_disable_io_stream_redirect
 
-from remote_store_fsspec.dagster._mirror import mirrored
+from remote_store_fsspec.dagster._mirror import Orphans, mirrored
 from remote_store_fsspec.dagster._overflow import MARGIN, Diversion, watching
 
 if TYPE_CHECKING:
@@ -103,6 +103,7 @@ _stacks: dict[int, _Stack] = {}
 def mirror_to_file(
     stream: Any,
     path: str,
+    orphans: Orphans,
     not_staged: Callable[[int], object] = lambda _: None,
     written: Callable[[int, Callable[[], int | None]], object] = lambda _file, _shown: None,
 ) -> Iterator[None]:
@@ -111,6 +112,7 @@ def mirror_to_file(
     Args:
         stream: ``sys.stdout`` or ``sys.stderr``; one without a descriptor is left alone.
         path: The file.
+        orphans: Ends the showing when this process is killed.
         not_staged: Told how many bytes the file's disk had no room for, -1 for an unknown number.
         written: Given now and then the file's descriptor, and who says how much of it was shown.
     """
@@ -120,7 +122,7 @@ def mirror_to_file(
         return
     file = os.open(path, os.O_APPEND | os.O_CREAT | os.O_WRONLY, 0o600)
     try:
-        with mirrored(path, descriptor) as shown:
+        with mirrored(path, descriptor, orphans) as shown:
             capture = _Capture(path, descriptor, file, file, shown, written)
             _enter(descriptor, stream, capture)
             try:

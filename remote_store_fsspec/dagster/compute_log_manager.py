@@ -38,6 +38,7 @@ from dagster._serdes import ConfigurableClassData as DagsterData
 
 from remote_store_fsspec.dagster._config import COMPUTE_LOG_FIELDS, masked
 from remote_store_fsspec.dagster._local import StagedLogs
+from remote_store_fsspec.dagster._mirror import Orphans
 from remote_store_fsspec.dagster._redirect import mirror_to_file, tell
 from remote_store_fsspec.dagster._runs import Runs
 from remote_store_fsspec.dagster._subscriptions import LogSubscription, SubscriptionHub
@@ -217,11 +218,20 @@ class RemoteStoreComputeLogManager(TruncatingCloudStorageComputeLogManager[Any],
         try:
             upload.start()
             with (
+                Orphans() as orphans,
                 mirror_to_file(
-                    sys.stdout, staged.file("out"), not_staged.append, upload.thinning().look
+                    sys.stdout,
+                    staged.file("out"),
+                    orphans,
+                    not_staged.append,
+                    upload.thinning().look,
                 ),
                 mirror_to_file(
-                    sys.stderr, staged.file("err"), not_staged.append, upload.thinning().look
+                    sys.stderr,
+                    staged.file("err"),
+                    orphans,
+                    not_staged.append,
+                    upload.thinning().look,
                 ),
             ):
                 yield self._context(log_key)
