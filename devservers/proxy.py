@@ -25,7 +25,7 @@ import threading
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from devservers import _http
-from devservers.base import HOST, Server
+from devservers.base import HOST, Server, free_port
 from devservers.faults import (
     RAW_FAULTS,
     Blackhole,
@@ -89,6 +89,7 @@ class Proxy:
         self._loop: asyncio.AbstractEventLoop | None = None
         self._thread: threading.Thread | None = None
         self._listener: socket.socket | None = None
+        self._listening = False
 
     @classmethod
     def to(cls, server: Server) -> Self:
@@ -212,25 +213,31 @@ class Proxy:
             self._call(self._listen())
 
     async def _listen(self) -> None:
-        if self._listener is not None or any(isinstance(r.fault, Refuse) for r in self._rules):
+        if self._listening or any(isinstance(r.fault, Refuse) for r in self._rules):
             return
-        listener = socket.create_server((HOST, self.port), backlog=256)
-        listener.setblocking(False)
-        self.port = int(listener.getsockname()[1])
-        self._listener = listener
-        asyncio.get_running_loop().add_reader(listener, self._accept, listener)
+        if self._listener is None:
+            # A port that the system picks in `bind` itself is not kept by `_stop_listening`.
+            self.port = self.port or free_port()
+            self._listener = socket.create_server((HOST, self.port))
+            self._listener.setblocking(False)
+        self._listener.listen(256)
+        self._listening = True
+        asyncio.get_running_loop().add_reader(self._listener, self._accept, self._listener)
 
     async def _stop_listening(self) -> None:
-        listener, self._listener = self._listener, None
-        if listener is None:
+        """Refuse connections; the socket stays bound, so that nobody else gets the port."""
+        if self._listener is None or not self._listening:
             return
-        asyncio.get_running_loop().remove_reader(listener.fileno())
-        # Closing alone leaves the port open while a forked child still holds a copy.
-        listener.shutdown(socket.SHUT_RDWR)
-        listener.close()
+        self._listening = False
+        asyncio.get_running_loop().remove_reader(self._listener.fileno())
+        # Closing would leave the port open while a forked child still holds a copy.
+        self._listener.shutdown(socket.SHUT_RDWR)
 
     async def _shut_down(self) -> None:
         await self._stop_listening()
+        if self._listener is not None:
+            self._listener.close()
+            self._listener = None
         for connection in list(self._connections):
             connection.close()
         current = asyncio.current_task()
