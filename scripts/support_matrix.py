@@ -75,7 +75,7 @@ GRACE_SECONDS = 2 * CASE_SECONDS + 120
 """What the last case and the tidying up of a column may take beyond its limit."""
 AT_ONCE = 2
 FILESYSTEM_SIZES = Sizes(objects=1100, megabytes=32, steps=400, names=40, seconds=1.0)
-# Google's emulator takes a quarter of a second for each object it holds, beyond some hundreds.
+# Every request to Google's emulator takes longer the more objects it holds.
 SMALLER = {"gs": dataclasses.replace(FILESYSTEM_SIZES, objects=250, steps=200, names=25)}
 MANAGER_SIZES = Sizes(objects=1100)
 SMALLER_MANAGER = {"gs": Sizes(objects=250)}

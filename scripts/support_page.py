@@ -38,7 +38,7 @@ gcp-storage-emulator, pyftpdlib, wsgidav); the real services differ in places. T
 the options of their own documentation, with the timeouts that they offer set to 3 seconds; a
 filesystem that has no root of its own was confined with fsspec's `DirFileSystem` for the cases
 `rooted`. A case that had not ended after 90 seconds counts as failed. The big listings have 1,100
-objects, 250 on Google's emulator, which takes a quarter of a second for each when it holds many.
+objects, 250 on Google's emulator, whose every request takes longer the more it holds.
 
 """
 
