@@ -58,6 +58,7 @@ class Run:
 
 
 _abandoned: list[threading.Thread] = []
+_SECONDS_TO_STOP = 10.0
 
 
 def abandoned() -> bool:
@@ -106,7 +107,12 @@ def run_case(subject: Subject, item: Case, *, timeout: float | None = None) -> O
     )
     begun = time.monotonic()
     thread.start()
-    thread.join(limit)
+    try:
+        thread.join(limit)
+    except KeyboardInterrupt:
+        # What it writes after the scratch folder is removed would stay behind.
+        thread.join(min(limit, _SECONDS_TO_STOP))
+        raise
     took = time.monotonic() - begun
     if not box:
         _abandoned.append(thread)
