@@ -243,7 +243,7 @@ class Backend:
         finally:
             if not task.done():
                 task.cancel()
-                task.add_done_callback(hear)
+            task.add_done_callback(hear)  # who waits may be cancelled as it fails
         if not task.done():
             raise asyncio.TimeoutError
         return task.result()

@@ -196,14 +196,25 @@ class WebdavBackend(WebdavClientBackend):
         url = await self.url(key)
 
         def get(http: httpx.Client) -> tuple[T | None, bool]:
+            for _ in range(_LOOKS):
+                content, surely_file, etag = once(http)
+                # A server that opens a file after it has looked at its size may send the new
+                # file cut at the length of the old one.
+                if etag is None or etag == http.head(url).headers.get("etag", etag):
+                    return content, surely_file
+            raise StoreUnavailableError("the file keeps changing", url=self.display_url(key))
+
+        def once(http: httpx.Client) -> tuple[T | None, bool, str | None]:
             headers = {"Accept-Encoding": "identity", **part.header}
             with http.stream("GET", url, headers=headers, follow_redirects=True) as response:
                 if response.status_code == _NOT_SATISFIABLE:
-                    return None, True
+                    return None, True, None
                 response.raise_for_status()
                 # A file has these; the page that shows a collection does not.
                 known = {"etag", "last-modified"} & response.headers.keys()
-                return take(response), bool(known) and not response.history
+                content = take(response)
+                surely_file = bool(known) and not response.history
+                return content, surely_file, response.headers.get("etag")
 
         content, surely_file = await self._with_retries(key, get, size)
         if not surely_file:
@@ -257,7 +268,7 @@ class WebdavBackend(WebdavClientBackend):
         callback: Callback,
     ) -> None:
         size = os.path.getsize(lpath)
-        headers = {**self._headers(options), "Content-Length": str(size)}
+        headers = self._headers(options)
 
         def content() -> Any:
             callback.absolute_update(0)
@@ -274,6 +285,9 @@ class WebdavBackend(WebdavClientBackend):
         *,
         create: bool,
     ) -> None:
+        # A body of no stated length, refused, is taken for the connection's next request.
+        headers = {**headers, "Content-Length": str(size)}
+
         async def send(to: str, extra: Mapping[str, str] | None = None) -> None:
             answer = await self.ask("PUT", to, {**headers, **(extra or {})}, content, size=size)
             self.accept(answer, to)

@@ -71,7 +71,7 @@ def through(webdav_area: Area, proxy: Proxy) -> Iterator[RemoteStoreFileSystem]:
 
 @pytest.mark.server
 class TestRequests:
-    def test_a_range_is_one_request_and_moves_only_its_bytes(
+    def test_a_range_moves_only_its_bytes_and_is_checked_by_one_look_at_the_file(
         self, through: RemoteStoreFileSystem, webdav_area: Area, proxy: Proxy
     ) -> None:
         data = os.urandom(10 * MEBIBYTE)
@@ -79,7 +79,7 @@ class TestRequests:
         with proxy.record() as record:
             assert through.cat_file("file", MEBIBYTE, MEBIBYTE + 1000) == data[MEBIBYTE:][:1000]
             assert through.cat_file("file", -1000) == data[-1000:]
-        assert record.methods == {"GET": 2}
+        assert record.methods == {"GET": 2, "HEAD": 2}
         assert record.received == 2000
 
     def test_a_range_counted_from_both_ends_moves_only_its_bytes(
@@ -89,7 +89,7 @@ class TestRequests:
         webdav_area.raw.write("file", data)
         with proxy.record() as record:
             assert through.cat_file("file", -1000, -10) == data[-1000:-10]
-        assert record.methods == {"PROPFIND": 1, "GET": 1}
+        assert record.methods == {"PROPFIND": 1, "GET": 1, "HEAD": 1}
         assert record.received < 3000
 
     def test_a_new_file_in_an_existing_folder_is_a_put_and_a_move(
@@ -145,6 +145,14 @@ class TestNames:
         assert names_in(on_disk(webdav_area) / "folder") == []
         assert names_in(on_disk(webdav_area) / "copies") == []
         assert names_in(on_disk(webdav_area) / "moved") == sorted(names)
+
+    def test_a_copy_to_such_a_name_makes_its_folder(
+        self, fs: RemoteStoreFileSystem, webdav_area: Area
+    ) -> None:
+        webdav_area.raw.write("a", b"content")
+        for number in range(3):
+            fs.cp_file("a", f"new {number}/b?c")
+        assert [fs.cat_file(f"new {number}/b?c") for number in range(3)] == [b"content"] * 3
 
     def test_a_name_that_a_server_would_cut_off_does_not_replace_another_file(
         self, fs: RemoteStoreFileSystem, webdav_area: Area
