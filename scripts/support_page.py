@@ -40,6 +40,10 @@ filesystem that has no root of its own was confined with fsspec's `DirFileSystem
 `rooted`. A case that had not ended after 90 seconds counts as failed. The big listings have 1,100
 objects, 250 on Google's emulator, whose every request takes longer the more it holds.
 
+One thing to know of s3fs's ranges: its `cat_file` has `version_id` where fsspec's has `start`, and the
+cases give both ends by position. Given by keyword, s3fs answers ranges inside a file rightly, also
+those that pass its end; one that begins at the end fails, and one of no length gets the whole file.
+
 """
 
 VERSIONS = """\

@@ -303,3 +303,10 @@ def test_the_model_walks_by_itself_without_hypothesis(monkeypatch: pytest.Monkey
     outcome = run_case(broken, item)
     assert outcome.status == "fail"
     assert outcome.sentence.startswith("after ")
+
+
+def test_the_support_matrix_names_every_case() -> None:
+    page = (ROOT / "docs" / "support-matrix.md").read_text(encoding="utf-8")
+    for contract in (FILESYSTEM_CONTRACT, MANAGER_CONTRACT):
+        for item in cases_of(contract):
+            assert f"`{item.id}`" in page, f"run `make matrix`: {item.id} is not on the page"
