@@ -102,16 +102,21 @@ def run_case(subject: Subject, item: Case, *, timeout: float | None = None) -> O
     """Run one case in a daemon thread and wait for it."""
     limit = item.seconds if timeout is None else timeout
     box: list[Outcome] = []
-    thread = threading.Thread(
-        target=lambda: box.append(_judge(subject, item)), name=f"case {item.id}", daemon=True
-    )
+    ended = threading.Event()
+
+    def judge() -> None:
+        box.append(_judge(subject, item))
+        ended.set()
+
+    thread = threading.Thread(target=judge, name=f"case {item.id}", daemon=True)
     begun = time.monotonic()
-    thread.start()
     try:
-        thread.join(limit)
+        thread.start()
+        ended.wait(limit)
     except KeyboardInterrupt:
-        # What it writes after the scratch folder is removed would stay behind.
-        thread.join(min(limit, _SECONDS_TO_STOP))
+        # What it writes after the scratch folder is removed would stay behind. (Not `join`: one
+        # that was interrupted takes the thread for ended from then on.)
+        ended.wait(min(limit, _SECONDS_TO_STOP))
         raise
     took = time.monotonic() - begun
     if not box:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import tempfile
+import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Protocol
@@ -12,6 +13,9 @@ from typing import Any, Protocol
 from . import child
 from .core import NotApplicable
 from .spec import FilesystemSpec, join, scratch_name
+
+_LOOKS = 4
+_SECONDS_BETWEEN_LOOKS = 0.5
 
 __all__ = ["Faults", "FilesystemSubject", "Sizes", "Wire"]
 
@@ -196,7 +200,7 @@ class FilesystemSubject:
         openers: tuple[Callable[[], Any], ...] = (lambda: self.peer, self.another)
         for opener in openers:
             try:
-                _remove(opener(), top)
+                _remove_in_the_end(opener(), top)
             except FileNotFoundError:
                 return ""
             except Exception as error:
@@ -204,6 +208,16 @@ class FilesystemSubject:
             else:
                 return ""
         return problem
+
+
+def _remove_in_the_end(fs: Any, top: str) -> None:
+    """Remove a folder although threads of an interrupted case may still rename files in it."""
+    for _ in range(_LOOKS):
+        with contextlib.suppress(FileNotFoundError):
+            _remove(fs, top)
+            return
+        time.sleep(_SECONDS_BETWEEN_LOOKS)
+    _remove(fs, top)
 
 
 def _remove(fs: Any, top: str) -> None:
